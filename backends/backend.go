@@ -1,0 +1,272 @@
+package backends
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"time"
+
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// Capability names something a backend can do beyond the minimum. A scenario
+// that requires what a backend lacks is skipped with that name as the reason.
+type Capability string
+
+const (
+	RawFrames    Capability = "frames"        // inject and observe raw frames
+	DropReasons  Capability = "drops"         // named drop reasons
+	VirtualTime  Capability = "virtual-time"  // Advance costs nothing
+	PacketTrace  Capability = "trace"         // stage by stage trace of one packet
+	Knobs        Capability = "knobs"         // contract knobs can be set
+	SwitchPorts  Capability = "switch-ports"  // Hyper-V port settings (spoofing, guards, VLAN modes, port ACLs)
+	OuterSwitch  Capability = "outer-switch"  // the host is itself a VM on a switch
+	HostSockets  Capability = "host-sockets"  // binds, excluded ports, listeners of the host
+	Impairments  Capability = "impairments"   // delay, loss, reordering, MTU on links
+	ServiceState Capability = "service-state" // restart HNS, reboot the host
+)
+
+// Backend makes worlds. Open may be called concurrently.
+type Backend interface {
+	Name() string
+	// Capabilities are those of the worlds that Open makes.
+	Capabilities() []Capability
+	// Features are the HNS feature names (hcn.Features) that profile has
+	// here, with the version, for requires lines.
+	Features(profile string) (FeatureSet, error)
+	Open(ctx context.Context, cfg WorldConfig) (World, error)
+}
+
+// FeatureSet is what a control plane supports.
+type FeatureSet struct {
+	HNSVersion string            // "16.0"
+	OSBuild    int               // 26100
+	Supported  map[string]bool   // by feature name
+	Ranges     map[string]string // human text of the version ranges, for skip reasons
+}
+
+// WorldConfig parametrises a world.
+type WorldConfig struct {
+	Seed        uint64
+	Profile     string            // build profile name
+	Knobs       map[string]string // contract knobs by name
+	NoFlowCache bool              // switch unified flow tables off
+	Tracing     bool              // record stage traces of every packet
+}
+
+// World is one topology of roles with its control planes. It is used from one
+// goroutine at a time. Every error that a bad request causes is a *UsageError
+// or an *hcn.Error; anything else is a harness error.
+type World interface {
+	// AddNode declares a host, router, external host or outer switch.
+	AddNode(ctx context.Context, n Node) error
+	// SetLink changes the wire of a node's interface (or of a segment).
+	SetLink(ctx context.Context, l Link) error
+	// HCN carries out one control-plane operation on a host.
+	HCN(ctx context.Context, op HCNOp) (HCNResult, error)
+	// AddContainer makes a container role that uses the endpoint, and
+	// attaches it (unless the spec says otherwise).
+	AddContainer(ctx context.Context, c Container) error
+	// Do carries out a stimulus and runs the world until nothing is in
+	// flight. Timers do not fire: that is Advance's business.
+	Do(ctx context.Context, s Stimulus) (Outcome, error)
+	// Advance lets time pass.
+	Advance(ctx context.Context, d time.Duration) error
+	Now() time.Duration
+	// Observations returns everything seen so far, in order. The slice grows;
+	// callers keep their own read position.
+	Observations() []Observation
+	// Trace explains the walk of one packet by its identity, one line a step.
+	Trace(id uint64) []string
+	// EventHash condenses everything that happened (deterministic backends).
+	EventHash() string
+	// Dump returns a named text view of internal state ("vfp h1", "nat h1",
+	// "ports h1 excluded", "flows h1"): diagnostics, never compared between backends.
+	Dump(ctx context.Context, what string) (string, error)
+	// Set changes a setting that is not a document: port security, filters,
+	// host sockets, service state. See Setting.
+	Set(ctx context.Context, s Setting) error
+	// Invariants reports violations found so far (conservation of counters,
+	// valid checksums on wires, no loops). Empty is good.
+	Invariants() []string
+	// Close tears everything down and reports what was left behind.
+	Close(ctx context.Context) ([]string, error)
+}
+
+// UsageError is a request that makes no sense to this world: unknown role,
+// bad value. Scenario authors see it with file and line.
+type UsageError struct{ Msg string }
+
+func (e *UsageError) Error() string { return e.Msg }
+
+// NodeKind says what a node is.
+type NodeKind string
+
+const (
+	HostNode     NodeKind = "host"     // Windows container host
+	RouterNode   NodeKind = "router"   // IP router of the fabric
+	ExternalNode NodeKind = "external" // plain IP host
+)
+
+// Node describes a host, router or external host.
+type Node struct {
+	Kind NodeKind
+	Name string
+	// Ifaces: one for hosts (the first is "Ethernet") and externals, several
+	// for routers.
+	Ifaces []Iface
+	// Routes beyond the default gateway.
+	Routes []Route
+	// Outer, for hosts: the host is a VM whose NIC is a port of an outer
+	// virtual switch with these settings ("spoofing": "on"|"off", "hairpin"...).
+	Outer map[string]string
+	// Options by name (see the simulated backend): "dhcp-server", "forward", ...
+	Options map[string]string
+}
+
+// Iface is a NIC on a segment. Segments come into being by being named.
+type Iface struct {
+	Name    string   // "Ethernet"; empty takes a default
+	Segment string   // "lan" by default
+	MAC     wire.MAC // zero: derived from the name
+	Addrs   []netip.Prefix
+	Gateway netip.Addr // invalid: the router of the segment, if there is one
+	MTU     int        // 0: 1500
+	VLAN    uint16     // tag of the node's own traffic; 0 is untagged
+}
+
+// Route of a node.
+type Route struct {
+	Dst netip.Prefix
+	Via netip.Addr
+}
+
+// Link impairs what crosses the interface of Node (both directions).
+type Link struct {
+	Node, Iface string
+	MTU         int // 0: unchanged
+	Delay       time.Duration
+	Loss        float64 // 0..1
+	Reorder     float64 // share of frames delayed by one extra Delay
+	RateBps     int64   // bits per second; 0: unlimited
+	Down        bool
+}
+
+// HCNOp is one call of the control plane. Kind is "network", "endpoint",
+// "namespace", "loadbalancer", "route" (v2) or "hnscall" (v1: Verb is the
+// method, Path the path, Body the request). Verb is "create", "delete",
+// "modify", "query", "enumerate" for v2. ID names the object, Parent the
+// network of an endpoint that is being created.
+type HCNOp struct {
+	Host   string
+	Kind   string
+	Verb   string
+	ID     string
+	Parent string
+	Path   string
+	Body   json.RawMessage // settings, modify request or query
+}
+
+// HCNResult is what came back.
+type HCNResult struct {
+	ID       string          // of a created object
+	Document json.RawMessage // properties, list of ids, or v1 Output
+}
+
+// Container is a role that uses one or more endpoints.
+type Container struct {
+	Name      string
+	Host      string
+	Endpoints []string // endpoint ids
+	Namespace string   // namespace id; empty: one is made
+	Isolation string   // "process" (default) or "hyperv"
+	NoAttach  bool     // leave the endpoint unattached (port does not exist or stays blocked)
+	NoStart   bool     // namespace joined, container not started (CMP-07)
+}
+
+// StimulusKind selects what Do does.
+type StimulusKind string
+
+const (
+	SendPacket StimulusKind = "send"   // one IP packet through the role's own routing and ARP
+	SendFrame  StimulusKind = "frame"  // one raw frame from the role's NIC, or from the wire of a host
+	TCPConnect StimulusKind = "tcp"    // connect, send payload, read the answer, close
+	Ping       StimulusKind = "ping"   // echo request, wait for the reply
+	Listen     StimulusKind = "listen" // serve TCP or answer UDP on a port
+	Bind       StimulusKind = "bind"   // hold a port without serving
+	ARPProbe   StimulusKind = "arp"    // resolve an address (ARP or ND)
+	DHCPStart  StimulusKind = "dhcp"   // start a DHCP client
+)
+
+// Stimulus is something a role does.
+type Stimulus struct {
+	Kind StimulusKind
+	Role string
+
+	Proto           string         // "udp", "tcp", "icmp", "icmp6" or a number, for send
+	Src, Dst        netip.AddrPort // Src may be zero: the role's own address, an ephemeral port
+	TTL             uint8          // 0: 128
+	DF              bool
+	TOS             uint8
+	IPID            uint16
+	Payload         []byte
+	TCPFlags        string // "S", "SA", "A", "F", "R", "P"
+	Seq, Ack        uint32
+	ICMPType        uint8
+	ICMPCode        uint8
+	ICMPID, ICMPSeq uint16
+	NoChecksum      bool  // UDP checksum 0 (v4)
+	Fragments       []int // send as fragments with these payload sizes, in this order
+	FragmentOrder   []int // order in which the fragments leave, by index
+
+	Frame  []byte // SendFrame
+	OnWire bool   // SendFrame: inject at the wire of the host, towards it
+
+	Reply   []byte        // Listen: what to answer; nil echoes
+	Timeout time.Duration // TCPConnect, Ping: virtual time allowed; 0: 3 s
+}
+
+// Outcome of a stimulus.
+type Outcome struct {
+	OK       bool
+	Detail   string // "connected", "timeout", "refused", "port unreachable", WSA code of a failed bind ("10013")
+	Received []byte // TCP answer
+	ID       uint64 // identity of the packet that was sent
+	Local    netip.AddrPort
+	Addr     netip.Addr // DHCP lease
+	MAC      wire.MAC   // ARPProbe
+}
+
+// Observation is something seen at a point.
+type Observation struct {
+	Seq int
+	At  time.Duration
+	// Point is where: a role's name (what its NIC received), "wire <node>"
+	// (frames on the node's link) or "drop <node>".
+	Kind   ObservationKind
+	Role   string // role or node
+	Peer   string // wire: "tx" (leaving the node) or "rx"
+	Frame  []byte
+	Reason string // drop reason
+	Where  string // drop: port or stage
+	ID     uint64 // packet identity
+}
+
+// ObservationKind is the kind of point.
+type ObservationKind string
+
+const (
+	Received  ObservationKind = "received" // by a role's NIC
+	OnWire    ObservationKind = "wire"     // crossed a node's link
+	DroppedAt ObservationKind = "drop"
+	Sent      ObservationKind = "sent" // left a role's NIC
+)
+
+// Setting is a change outside the HCN documents. Name is one of the names
+// documented by the backend, such as "port.spoofing", "port.vlan",
+// "nat.filtering", "ports.exclude", "socket", "hns.restart".
+type Setting struct {
+	Node  string // host or container
+	Name  string
+	Value string
+}

@@ -1,0 +1,141 @@
+package vswitch
+
+import (
+	"net/netip"
+
+	"github.com/hnsim/hnsim/sim/vfp"
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// Kind is the switch type (rule VS-01).
+type Kind uint8
+
+const (
+	External Kind = iota // one external port, optional host ports
+	Internal             // host port, no external port
+	Private              // endpoint ports only
+)
+
+// PortKind says what stands behind a port.
+type PortKind uint8
+
+const (
+	EndpointPort PortKind = iota
+	HostPort
+	ExternalPort
+)
+
+// VLANMode is the VLAN membership of a port (rules VS-24 to VS-26).
+type VLANMode uint8
+
+const (
+	VLANNone    VLANMode = iota // untagged, no isolation beyond Zone
+	VLANAccess                  // AccessID
+	VLANTrunk                   // Allowed, Native
+	VLANPrivate                 // Primary, Secondary, Private
+)
+
+// PrivateVLAN is a port's role in a private VLAN (rule VS-26).
+type PrivateVLAN uint8
+
+const (
+	Promiscuous PrivateVLAN = iota
+	Community
+	Isolated
+)
+
+// VLANConfig is a port's VLAN setting.
+type VLANConfig struct {
+	Mode                 VLANMode
+	AccessID             uint16
+	Allowed              []uint16
+	Native               uint16
+	Primary, Secondary   uint16
+	Private              PrivateVLAN
+	AllowIeeePriorityTag bool
+}
+
+// PortConfig describes one port. Zone is the isolation domain of everything
+// that the port sends and receives (a VSID, or the number of the network):
+// MAC table lookups and floods never leave it. The external and the host
+// port of an external switch serve all zones: Zone 0 there means "any".
+type PortConfig struct {
+	ID      vfp.PortID
+	Name    string
+	Kind    PortKind
+	MAC     wire.MAC // the assigned MAC: static table entry (VS-10), spoof check (VS-20)
+	Zone    uint32
+	Blocked bool // no policy applied yet (pipeline step 1), or endpoint state other than 2 and 3 (CMP-08)
+
+	MACSpoofing bool   // VS-13, VS-20
+	DHCPGuard   bool   // VS-21
+	RouterGuard bool   // VS-22
+	StormLimit  uint32 // VS-23, packets per second, 0 is off
+	VLAN        VLANConfig
+	ACLs        []PortACL  // basic, VS-30
+	ExtACLs     []ExtACL   // extended, VS-31
+	Mirror      MirrorMode // VS-32
+	MTU         int        // largest IP packet towards what stands behind the port; 0 is the switch's
+	Isolated    bool       // DisableICC: no traffic to or from other endpoint ports of the zone
+
+	Program *vfp.Program // nil: no VFP policy on the port
+}
+
+// MirrorMode is a port's monitor mode (rule VS-32).
+type MirrorMode uint8
+
+const (
+	MirrorNone        MirrorMode = 0
+	MirrorDestination MirrorMode = 1
+	MirrorSource      MirrorMode = 2
+)
+
+// PortACL is a basic port ACL (rule VS-30): the entry with the longest
+// matching prefix wins. Dir is relative to the endpoint.
+type PortACL struct {
+	Dir           vfp.Dir
+	Local, Remote netip.Prefix // zero value: any
+	RemoteMAC     *wire.MAC
+	Allow         bool
+}
+
+// ExtACL is an extended port ACL (rule VS-31). Higher Weight goes first.
+type ExtACL struct {
+	Dir                     vfp.Dir
+	Weight                  int
+	Local, Remote           netip.Prefix
+	Proto                   uint8 // 0: any
+	LocalPorts, RemotePorts []vfp.PortRange
+	Allow, Stateful         bool
+	IdleTimeout             int64 // ns; 0 is 255 s
+	IsolationID             uint32
+}
+
+// Config describes a whole switch. Applying a new Config keeps the runtime
+// state (flows, counters, learned MACs) of ports whose ID persists.
+type Config struct {
+	Name         string
+	Kind         Kind
+	VFP          bool // VFP forwarding extension enabled (VS-05, VS-06)
+	FloodUnknown bool // knob unknownUnicast=flood (VS-11)
+	MTU          int  // IP MTU of the external side; a frame may have 14 (18 tagged) bytes more (VS-40)
+	Ports        []PortConfig
+}
+
+// NextHop resolves the outer Ethernet header for encapsulated packets: the
+// host's own neighbour table and routes (pipeline: paroute). Resolve reports
+// false while the address is being resolved; the switch then hands the frame,
+// complete but for the outer Ethernet addresses, to Hold, which owns a copy
+// and sends it through the external port once the neighbour answers.
+type NextHop interface {
+	Resolve(now int64, dst netip.Addr) (src, dst2 wire.MAC, ok bool)
+	Hold(now int64, dst netip.Addr, frame []byte)
+}
+
+// Sink takes what leaves the switch. Deliver is called once per frame and
+// port; the frame is valid during the call only.
+type Sink interface {
+	Deliver(now int64, port vfp.PortID, p *vfp.Packet)
+	// Dropped reports every drop with the port where it happened.
+	Dropped(now int64, port vfp.PortID, p *vfp.Packet)
+}
