@@ -74,6 +74,11 @@ type Walk struct {
 	Replies  [][]byte // frames to send back through the source port (proxy ARP, ICMP errors)
 	NewFrame []byte   // replaces the whole frame (payload rewrites of ARP and ND); never cached
 
+	// MaxLen, when positive, is the longest entering frame (bytes) for which
+	// the walk's result may be reused: longer ones take the slow path again
+	// (MTU decisions such as OV-19).
+	MaxLen int
+
 	NoCache bool
 	Trace   *Trace
 
