@@ -119,8 +119,13 @@ const (
 	ToPort                     // exactly Forward.Port
 	ToWire                     // the external port
 	ToHost                     // the host port
-	ToPA                       // encapsulated: the switch resolves the outer next hop, then the external port
-	Hairpin                    // back out of the source port
+	// ToPA: routed by the host's neighbour table. The switch resolves the next
+	// hop of Encap.Dst (of H.Dst when nothing is encapsulated), fills the
+	// outermost Ethernet addresses and sends through the external port.
+	ToPA
+	Hairpin     // back out of the source port
+	LocalFlood  // to every other endpoint port of the zone, never external or host (OV-11)
+	WireAndHost // to the external port and the host ports, not to local endpoints (L2T-04)
 )
 
 // Forward is where the packet goes.
