@@ -47,6 +47,9 @@ const (
 	DropMalformed
 	DropHostFirewall
 	DropNoNeighbor
+	DropNotForwarding
+	DropFragNeeded
+	DropReassemblyTimeout
 
 	DropQueueFull
 	DropLinkLoss
@@ -106,6 +109,9 @@ var dropTable = [NumDrops]DropInfo{
 	{DropMalformed, "Malformed", "The frame cannot be parsed as far as the decision needs.", nil},
 	{DropHostFirewall, "HostFirewall", "The host firewall of the compartment blocks the packet.", []string{"ACL-08"}},
 	{DropNoNeighbor, "NoNeighbor", "The next hop did not answer address resolution.", nil},
+	{DropNotForwarding, "NotForwarding", "The destination address is not the receiver's, and it does not route.", nil},
+	{DropFragNeeded, "FragNeeded", "The packet is longer than the MTU on the way out and may not be fragmented.", []string{"NAT-52"}},
+	{DropReassemblyTimeout, "ReassemblyTimeout", "The missing fragments did not come in time, or the datagram cannot be put together.", nil},
 
 	{DropQueueFull, "QueueFull", "A queue is at its limit.", nil},
 	{DropLinkLoss, "LinkLoss", "The link lost the frame, as configured.", nil},
