@@ -119,9 +119,13 @@ type ExtWalk struct {
 // ESP, at "no next header", at the first unknown type and, in fragments other
 // than the first, behind the fragment header, since what follows there is data
 // from the middle of the datagram.
-func (b IPv6) WalkExt() ExtWalk {
-	w := ExtWalk{Proto: b.NextHeader(), Off: IPv6Len}
-	end := IPv6Len + b.PayloadLen()
+func (b IPv6) WalkExt() ExtWalk { return walkExt(b[:IPv6Len+b.PayloadLen()]) }
+
+// walkExt is WalkExt over what is present of the packet: at least the fixed
+// header.
+func walkExt(b []byte) ExtWalk {
+	w := ExtWalk{Proto: b[ip6NextHeader], Off: IPv6Len}
+	end := len(b)
 	for range maxExtHeaders + 1 {
 		n := 0
 		switch w.Proto {
