@@ -112,6 +112,7 @@ type ExtWalk struct {
 	Proto uint8 // upper-layer protocol, or what follows the fragment header of a later fragment
 	Off   int   // where it begins, from the start of the IPv6 header
 	Frag  int   // offset of the fragment header, 0 if there is none
+	Named int   // offset of the byte that names Proto
 	Err   ParseError
 }
 
@@ -124,7 +125,7 @@ func (b IPv6) WalkExt() ExtWalk { return walkExt(b[:IPv6Len+b.PayloadLen()]) }
 // walkExt is WalkExt over what is present of the packet: at least the fixed
 // header.
 func walkExt(b []byte) ExtWalk {
-	w := ExtWalk{Proto: b[ip6NextHeader], Off: IPv6Len}
+	w := ExtWalk{Proto: b[ip6NextHeader], Off: IPv6Len, Named: ip6NextHeader}
 	end := len(b)
 	for range maxExtHeaders + 1 {
 		n := 0
@@ -154,7 +155,7 @@ func walkExt(b []byte) ExtWalk {
 			w.Frag = w.Off
 			later = IPv6Fragment(b[w.Off:]).Offset() != 0
 		}
-		w.Proto, w.Off = b[w.Off], w.Off+n
+		w.Proto, w.Named, w.Off = b[w.Off], w.Off, w.Off+n
 		if later {
 			return w
 		}
