@@ -1,0 +1,248 @@
+package hns
+
+import (
+	"net/netip"
+
+	"github.com/hnsim/hnsim/sim/hcn"
+)
+
+// State is one snapshot of a host's control plane. Lists are in the order of
+// creation. Nothing reachable from a State changes after it has been handed to
+// Apply; an object that did not change is the same pointer in the next State.
+type State struct {
+	Generation    uint64 // +1 with every change
+	Networks      []*Network
+	Endpoints     []*Endpoint
+	Namespaces    []*Namespace
+	LoadBalancers []*LoadBalancer
+	Routes        []*Route
+
+	counters counters
+}
+
+// counters make the numbers that are never reused while the service lives.
+type counters struct {
+	network, endpoint, balancer, route, namespace, layer uint32
+	compartment                                          uint32
+}
+
+// Network is a network of the store.
+type Network struct {
+	Num  uint32       // stable, never reused on this host
+	Doc  *hcn.Network // complete: what the creator gave and what HNS filled in
+	Type hcn.NetworkType
+
+	Subnets []Subnet
+	// Layer numbers the virtual switch: networks with an equal Layer share
+	// one (same uplink, or the NAT networks of HNS 13 and later).
+	Layer     uint32
+	LayerGUID string
+	// Uplink is the name of the physical adapter, "" for internal types.
+	Uplink string
+	// ManagementIP is the host's address on the uplink, the PA of an overlay.
+	ManagementIP netip.Addr
+	// HostMAC is the MAC of the host vNIC of an internal type (the gateway),
+	// of the uplink for an external one.
+	HostMAC [6]byte
+	DRMAC   [6]byte // overlay: distributed router (rule OV-09)
+	// NATVLAN isolates a NAT network on the shared switch; 0 where the build
+	// gives every NAT network its own switch (D.3 #18).
+	NATVLAN   uint16
+	VxlanPort uint16 // overlay: UDP port, 4789 by default
+	Pool      MACPool
+
+	Created, MaxEndpoints uint32 // TotalEndpoints and MaxConcurrentEndpoints
+
+	ids      networkIDs
+	sourceV1 bool
+}
+
+// Subnet is a subnet of a network, parsed.
+type Subnet struct {
+	ID      string
+	Prefix  netip.Prefix
+	Gateway netip.Addr // invalid: the subnet has none
+	VLAN    uint16     // of a VLAN policy; 0 is none
+	VSID    uint32     // of a VSID policy; 0 is none
+	Ipam    int        // index of the Ipam it came from
+	Index   int        // index within the Ipam
+}
+
+// MACPool is the range that endpoints take their MAC addresses from, both
+// ends included.
+type MACPool struct{ First, Last [6]byte }
+
+// Isolation is the way the container that uses an endpoint is isolated.
+type Isolation string
+
+// Isolation modes (rule CMP-02).
+const (
+	ProcessIsolated Isolation = "process"
+	HyperVIsolated  Isolation = "hyperv"
+)
+
+// SystemType says what an endpoint is attached to.
+type SystemType string
+
+// System types of v1 attach requests.
+const (
+	NotAttached      SystemType = ""
+	ToContainer      SystemType = "Container"
+	ToVirtualMachine SystemType = "VirtualMachine"
+	ToHost           SystemType = "Host"
+)
+
+// Endpoint is an endpoint of the store.
+type Endpoint struct {
+	Num     uint32        // stable, never reused on this host
+	Network uint32        // Num of its network
+	Doc     *hcn.Endpoint // complete; Policies hold assigned ports
+	MAC     [6]byte
+	Addrs   []Address
+	DNS     []netip.Addr
+	Remote  bool       // another host's endpoint: no port, no MAC of the pool
+	PA      netip.Addr // host that owns a remote endpoint, or the local PA policy
+
+	State       hcn.EndpointState
+	AttachedTo  SystemType
+	Namespace   string // id of the namespace it has joined
+	Compartment uint32 // 0 while there is none; 1 is the host's
+	Isolation   Isolation
+	Containers  []string // containers that share it, in order of attachment
+	// EncapOverhead is what the MTU loses; EncapGiven tells whether a policy
+	// said so or HNS filled in its default (D-18).
+	EncapOverhead uint16
+	EncapGiven    bool
+
+	ids endpointIDs
+}
+
+// Attached reports whether packets flow: states 2 and 3 only (rule CMP-08).
+func (e *Endpoint) Attached() bool {
+	return e.State == hcn.EndpointAttached || e.State == hcn.EndpointAttachedSharing
+}
+
+// Addr is the endpoint's first address, invalid when it has none (DHCP).
+func (e *Endpoint) Addr() netip.Addr {
+	if len(e.Addrs) == 0 {
+		return netip.Addr{}
+	}
+	return e.Addrs[0].IP
+}
+
+// Address is one address of an endpoint.
+type Address struct {
+	IP      netip.Addr
+	Bits    int        // prefix length
+	Gateway netip.Addr // next hop of the default route of that family
+	Subnet  int        // index into the network's Subnets; -1 when off all of them
+}
+
+// Namespace is a namespace of the store.
+type Namespace struct {
+	Num             uint32
+	Doc             *hcn.Namespace
+	Type            hcn.NamespaceType
+	Endpoints       []string // ids, in order of joining
+	Containers      []Container
+	Compartment     uint32 // 0 until the first container starts (rule CMP-07)
+	CompartmentGUID string
+
+	activity string
+}
+
+// Container is a container that runs in a namespace.
+type Container struct {
+	ID        string
+	Isolation Isolation
+}
+
+// LoadBalancer is a load balancer of the store.
+type LoadBalancer struct {
+	Num       uint32
+	Doc       *hcn.LoadBalancer
+	Network   uint32   // Num of the network of its endpoints
+	Endpoints []uint32 // Nums that still exist; empty: the object stays, unprogrammed (C.4)
+
+	activity string
+}
+
+// Route is an SDN route object of the store.
+type Route struct {
+	Num       uint32
+	Doc       *hcn.SDNRoute
+	Network   uint32
+	Endpoints []uint32
+
+	activity string
+}
+
+// networkIDs are identifiers that only documents show.
+type networkIDs struct {
+	activity, nat, hostNIC, hostPort, hostAlloc, natAlloc, switchID string
+}
+
+type endpointIDs struct {
+	activity, nic, port, alloc, iface string
+}
+
+// NetworkByNum returns the network with that number.
+func (s *State) NetworkByNum(num uint32) *Network {
+	for _, n := range s.Networks {
+		if n.Num == num {
+			return n
+		}
+	}
+	return nil
+}
+
+// EndpointByNum returns the endpoint with that number.
+func (s *State) EndpointByNum(num uint32) *Endpoint {
+	for _, e := range s.Endpoints {
+		if e.Num == num {
+			return e
+		}
+	}
+	return nil
+}
+
+// NetworkByID returns the network with that id, in any case (rule B6).
+func (s *State) NetworkByID(id string) *Network {
+	for _, n := range s.Networks {
+		if hcn.SameID(n.Doc.ID, id) {
+			return n
+		}
+	}
+	return nil
+}
+
+// EndpointByID returns the endpoint with that id, in any case.
+func (s *State) EndpointByID(id string) *Endpoint {
+	for _, e := range s.Endpoints {
+		if hcn.SameID(e.Doc.ID, id) {
+			return e
+		}
+	}
+	return nil
+}
+
+// NamespaceByID returns the namespace with that id, in any case.
+func (s *State) NamespaceByID(id string) *Namespace {
+	for _, n := range s.Namespaces {
+		if hcn.SameID(n.Doc.ID, id) {
+			return n
+		}
+	}
+	return nil
+}
+
+// EndpointsOf returns the endpoints of a network, in order.
+func (s *State) EndpointsOf(network uint32) []*Endpoint {
+	var out []*Endpoint
+	for _, e := range s.Endpoints {
+		if e.Network == network {
+			out = append(out, e)
+		}
+	}
+	return out
+}
