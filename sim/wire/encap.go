@@ -20,7 +20,10 @@ type Outer struct {
 	Src, Dst       netip.Addr // provider addresses, both of one IP version
 	TTL, TOS       uint8      // also hop limit and traffic class
 	DF             bool       // IPv4 only (rule OV-16)
-	VNI            uint32     // or VSID: 24 bits
+	// ID is the IPv4 identification. 0 is what to send: such a datagram is
+	// never fragmented, so its identification says nothing (RFC 6864).
+	ID  uint16
+	VNI uint32 // or VSID: 24 bits
 
 	SrcPort, DstPort uint16 // VXLAN: entropy (rule OV-14) and the VXLAN port
 
@@ -48,10 +51,8 @@ func (o *Outer) NVGREOverhead() int {
 }
 
 // PutVXLAN writes the outer headers into the first o.VXLANOverhead() bytes of
-// frame; the inner frame is behind them already. The IPv4 identification is 0,
-// as befits datagrams that are never fragmented (RFC 6864). The UDP checksum
-// is 0 over IPv4 (contract 7.1) and computed over IPv6, which costs a pass
-// over the frame.
+// frame; the inner frame is behind them already. The UDP checksum is 0 over IPv4
+// (contract 7.1) and computed over IPv6, which costs a pass over the frame.
 func PutVXLAN(frame []byte, o *Outer) {
 	udp := putOuter(frame, o, ProtoUDP)
 	UDP(udp).SetSrcPort(o.SrcPort)
@@ -84,7 +85,7 @@ func putOuter(frame []byte, o *Outer, proto uint8) []byte {
 		ip.SetHeaderLen(IPv4MinLen)
 		ip.SetTOS(o.TOS)
 		ip.SetTotalLen(len(b))
-		ip.SetID(0)
+		ip.SetID(o.ID)
 		ip.SetFrag(o.DF, false, 0)
 		ip.SetTTL(o.TTL)
 		ip.SetProto(proto)

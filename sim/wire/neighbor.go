@@ -1,6 +1,9 @@
 package wire
 
-import "net/netip"
+import (
+	"encoding/binary"
+	"net/netip"
+)
 
 // What a proxy needs to answer for a neighbour and to replace link-layer
 // addresses inside ARP and neighbour discovery (rules L2B-02, L2B-04, OV-10).
@@ -13,7 +16,7 @@ func ARPOf(frame []byte, m *Meta) (ARP, bool) {
 	return ARP(frame[m.L3:]), true
 }
 
-// SenderAddr and TargetAddr are the IPv4 addresses as netip has them.
+// SenderAddr is the sender's IPv4 address as netip has it.
 func (a ARP) SenderAddr() netip.Addr { return AddrFrom4(a.SenderIP()) }
 
 // TargetAddr is the address that is asked for.
@@ -73,18 +76,20 @@ func SetNDLinkAddr(frame []byte, m *Meta, mac MAC) bool {
 		return false
 	}
 	found := false
+	var d Delta
 	for o := range nd.Options {
-		if (o.Type() != NDOptSourceLL && o.Type() != NDOptTargetLL) || len(o) < 8 {
+		if o.Type() != NDOptSourceLL && o.Type() != NDOptTargetLL {
 			continue
 		}
 		found = true
+		// Options start at multiples of 8, so the address is evenly aligned.
+		for i := 0; i < 6; i += 2 {
+			d += Delta16(binary.BigEndian.Uint16(o[2+i:]), binary.BigEndian.Uint16(mac[i:]))
+		}
 		o.SetLL(mac)
 	}
 	if found {
-		icmp := ICMPv6(nd)
-		icmp.SetChecksum(0)
-		src, dst := Addr16(m.Src(frame)), Addr16(m.Dst(frame))
-		icmp.SetChecksum(^Fold(Sum(nd, PseudoSum6(src, dst, ProtoICMPv6, len(nd)))))
+		m.mendL4(frame, d)
 	}
 	return found
 }

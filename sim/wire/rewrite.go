@@ -213,29 +213,3 @@ func ClampMSS(frame []byte, m *Meta, mss uint16) bool {
 	m.mendL4(frame, d)
 	return true
 }
-
-// SetNDLinkLayer sets the address in the first option of the given type
-// (NDOptSourceLL or NDOptTargetLL) of a neighbour discovery message, as a
-// switch does that replaces its ports' MAC addresses. It reports whether there
-// is such an option.
-func SetNDLinkLayer(frame []byte, m *Meta, option uint8, mac MAC) bool {
-	if !m.IsIPv6 || !m.HasL4 || m.Proto != ProtoICMPv6 || m.Fragment {
-		return false
-	}
-	b := ND(frame[m.L4:m.End])
-	if !b.IsValid() {
-		return false
-	}
-	o := b.Option(option)
-	if o == nil {
-		return false
-	}
-	// Options start at multiples of 8 and the address at an even place.
-	var d Delta
-	for i := 0; i < 6; i += 2 {
-		d += Delta16(binary.BigEndian.Uint16(o[2+i:]), binary.BigEndian.Uint16(mac[i:]))
-	}
-	o.SetLL(mac)
-	m.mendL4(frame, d)
-	return true
-}
