@@ -26,6 +26,28 @@ const (
 	ServiceState Capability = "service-state" // restart HNS, reboot the host
 )
 
+// Kinds of network that a backend can make, as capabilities.
+const (
+	NATNetwork         Capability = "network.nat"
+	TransparentNetwork Capability = "network.transparent"
+	L2BridgeNetwork    Capability = "network.l2bridge"
+	L2TunnelNetwork    Capability = "network.l2tunnel"
+	OverlayNetwork     Capability = "network.overlay"
+	InternalNetwork    Capability = "network.internal"
+	PrivateNetwork     Capability = "network.private"
+	ICSNetwork         Capability = "network.ics"
+)
+
+// Capabilities lists every capability that exists, in a fixed order.
+func Capabilities() []Capability {
+	return []Capability{
+		RawFrames, DropReasons, VirtualTime, PacketTrace, Knobs, SwitchPorts, OuterSwitch, HostSockets,
+		Impairments, ServiceState,
+		NATNetwork, TransparentNetwork, L2BridgeNetwork, L2TunnelNetwork, OverlayNetwork,
+		InternalNetwork, PrivateNetwork, ICSNetwork,
+	}
+}
+
 // Backend makes worlds. Open may be called concurrently.
 type Backend interface {
 	Name() string
@@ -179,6 +201,7 @@ type Container struct {
 	Host      string
 	Endpoints []string // endpoint ids
 	Namespace string   // namespace id; empty: one is made
+	Shares    string   // container whose compartment it joins, instead of Endpoints and Namespace (CMP-03)
 	Isolation string   // "process" (default) or "hyperv"
 	NoAttach  bool     // leave the endpoint unattached (port does not exist or stays blocked)
 	NoStart   bool     // namespace joined, container not started (CMP-07)
@@ -203,8 +226,10 @@ type Stimulus struct {
 	Kind StimulusKind
 	Role string
 
-	Proto           string         // "udp", "tcp", "icmp", "icmp6" or a number, for send
-	Src, Dst        netip.AddrPort // Src may be zero: the role's own address, an ephemeral port
+	Proto string // "udp", "tcp", "icmp", "icmp6" or a number; "udp" or "tcp" for Listen and Bind
+	// Src may be zero, or have one half only: the role's own address, an
+	// ephemeral port. Listen and Bind take the local address and port from it.
+	Src, Dst        netip.AddrPort
 	TTL             uint8          // 0: 128
 	DF              bool
 	TOS             uint8
@@ -221,6 +246,11 @@ type Stimulus struct {
 
 	Frame  []byte // SendFrame
 	OnWire bool   // SendFrame: inject at the wire of the host, towards it
+
+	// SendPacket: so many equal packets, Every apart (0: back to back, before
+	// anything else happens). 0 is 1. Outcome is that of the last.
+	Count int
+	Every time.Duration
 
 	Reply   []byte        // Listen: what to answer; nil echoes
 	Timeout time.Duration // TCPConnect, Ping: virtual time allowed; 0: 3 s
@@ -248,7 +278,9 @@ type Observation struct {
 	Peer   string // wire: "tx" (leaving the node) or "rx"
 	Frame  []byte
 	Reason string // drop reason
-	Where  string // drop: port or stage
+	// Where a frame was dropped: the name of the role whose port it was, and
+	// possibly a stage behind a blank ("co11 snat"); without a port the stage.
+	Where string
 	ID     uint64 // packet identity
 }
 
@@ -264,7 +296,9 @@ const (
 
 // Setting is a change outside the HCN documents. Name is one of the names
 // documented by the backend, such as "port.spoofing", "port.vlan",
-// "nat.filtering", "ports.exclude", "socket", "hns.restart".
+// "nat.filtering", "ports.exclude", "socket", "hns.restart". Every backend
+// knows "container.attach", "container.detach", "container.start" and
+// "container.stop", with the container as Node.
 type Setting struct {
 	Node  string // host or container
 	Name  string
