@@ -230,7 +230,7 @@ type Stimulus struct {
 	// Src may be zero, or have one half only: the role's own address, an
 	// ephemeral port. Listen and Bind take the local address and port from it.
 	Src, Dst        netip.AddrPort
-	TTL             uint8          // 0: 128
+	TTL             uint8 // 0: 128
 	DF              bool
 	TOS             uint8
 	IPID            uint16
@@ -281,7 +281,7 @@ type Observation struct {
 	// Where a frame was dropped: the name of the role whose port it was, and
 	// possibly a stage behind a blank ("co11 snat"); without a port the stage.
 	Where string
-	ID     uint64 // packet identity
+	ID    uint64 // packet identity
 }
 
 // ObservationKind is the kind of point.
