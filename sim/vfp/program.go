@@ -115,10 +115,10 @@ type Action interface {
 type ForwardKind uint8
 
 const (
-	ByMAC   ForwardKind = iota // the switch decides from the destination MAC in the zone
-	ToPort                     // exactly Forward.Port
-	ToWire                     // the external port
-	ToHost                     // the host port
+	ByMAC  ForwardKind = iota // the switch decides from the destination MAC in the zone
+	ToPort                    // exactly Forward.Port
+	ToWire                    // the external port
+	ToHost                    // the host port
 	// ToPA: routed by the host's neighbour table. The switch resolves the next
 	// hop of Encap.Dst (of H.Dst when nothing is encapsulated), fills the
 	// outermost Ethernet addresses and sends through the external port.

@@ -54,10 +54,12 @@ type Encap struct {
 // Walk is one packet's way through the layers of one or two ports. It lives
 // on the caller's stack or in the port; actions must not keep it.
 type Walk struct {
-	Now  int64
-	Port PortID // port whose layers are being walked
-	Dir  Dir
-	Zone uint32 // isolation domain: VLAN id, VNI or network number
+	Now    int64
+	ID     uint64 // the packet's, for traces
+	InPort PortID // port through which the packet entered the switch
+	Port   PortID // port whose layers are being walked
+	Dir    Dir
+	Zone   uint32 // isolation domain: VLAN id, VNI or network number
 
 	H     Header // current state
 	In    Header // as the packet entered the switch

@@ -1,0 +1,321 @@
+package vfp
+
+import (
+	"cmp"
+	"encoding/binary"
+	"math/bits"
+	"net/netip"
+	"slices"
+
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// linearMax is the number of rules up to which trying them one after the other
+// is the fastest way.
+const linearMax = 8
+
+// A classifier finds the first matching rule of a group without trying them
+// all. Every condition on a number is a set of intervals of a dimension
+// (address, port, protocol, ...). The ends of all rules' intervals cut the
+// dimension into pieces; for each piece there is a bit vector of the rules
+// that allow it. The AND over all dimensions has the candidates, in order.
+//
+// Vectors are kept as rows of numbers of 512-bit blocks. Neighbouring pieces
+// differ by a rule or two and share the other blocks, so ten thousand rules
+// take a few megabytes; an empty block has number 0, so a glance at the rows
+// tells which blocks need looking into (the aggregation of Baboescu and
+// Varghese's aggregated bit vectors). Candidates are still checked with
+// Match.miss, which also has the conditions that have no dimension.
+type classifier struct {
+	dims   []dimension
+	blocks []block // blocks[0] is empty
+	perRow int
+}
+
+const blockRules = 512
+
+type block [blockRules / 64]uint64
+
+// dimension is one field cut into pieces: piece i is [starts[i], starts[i+1]).
+type dimension struct {
+	kind   Field
+	starts []u128
+	rows   []uint32 // perRow block numbers for each piece
+	absent []uint32 // row for packets that do not have the field
+}
+
+// u128 holds a value of any dimension, most significant word first.
+type u128 struct{ hi, lo uint64 }
+
+func (a u128) compare(b u128) int {
+	if c := cmp.Compare(a.hi, b.hi); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.lo, b.lo)
+}
+
+func (a u128) less(b u128) bool { return a.hi < b.hi || a.hi == b.hi && a.lo < b.lo }
+
+// next is a+1 and false after the last value.
+func (a u128) next() (u128, bool) {
+	a.lo++
+	if a.lo == 0 {
+		a.hi++
+	}
+	return a, a != u128{}
+}
+
+type interval struct{ lo, hi u128 } // inclusive
+
+func one(v uint64) interval { return interval{u128{0, v}, u128{0, v}} }
+
+func addrValue(a netip.Addr) u128 {
+	b := wire.Addr16(a)
+	return u128{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+}
+
+func prefixInterval(p netip.Prefix) interval {
+	lo := addrValue(p.Masked().Addr())
+	host := p.Addr().BitLen() - p.Bits() // host bits, counted from the end of 128 in either version
+	hi := lo
+	switch {
+	case host >= 64:
+		hi.lo = ^uint64(0)
+		hi.hi |= ^(^uint64(0) << (host - 64))
+	default:
+		hi.lo |= ^(^uint64(0) << host)
+	}
+	return interval{lo, hi}
+}
+
+func macValue(m wire.MAC) uint64 {
+	return uint64(binary.BigEndian.Uint16(m[:]))<<32 | uint64(binary.BigEndian.Uint32(m[2:]))
+}
+
+// intervals lists what a rule asks of a dimension; none means anything.
+func (f Field) intervals(m *Match) (out []interval) {
+	switch f {
+	case FieldEtherType:
+		if m.EtherType != 0 {
+			out = append(out, one(uint64(m.EtherType)))
+		}
+	case FieldProto:
+		for _, p := range m.Protos {
+			out = append(out, one(uint64(p)))
+		}
+	case FieldSrc, FieldDst:
+		ps := m.Src
+		if f == FieldDst {
+			ps = m.Dst
+		}
+		for _, p := range ps {
+			if p.IsValid() {
+				out = append(out, prefixInterval(p))
+			}
+		}
+	case FieldSrcPort, FieldDstPort:
+		rs := m.SrcPorts
+		if f == FieldDstPort {
+			rs = m.DstPorts
+		}
+		for _, r := range rs {
+			if r.Lo <= r.Hi {
+				out = append(out, interval{u128{0, uint64(r.Lo)}, u128{0, uint64(r.Hi)}})
+			}
+		}
+	case FieldEthSrc, FieldEthDst:
+		ms := m.EthSrc
+		if f == FieldEthDst {
+			ms = m.EthDst
+		}
+		for _, a := range ms {
+			out = append(out, one(macValue(a)))
+		}
+	case FieldVNI:
+		if m.VNI != 0 {
+			out = append(out, one(uint64(m.VNI)))
+		}
+	case FieldInPort:
+		for _, p := range m.InPorts {
+			out = append(out, one(uint64(p)))
+		}
+	}
+	return out
+}
+
+// value is the packet's place in a dimension; false when it has none.
+func (f Field) value(w *Walk) (u128, bool) {
+	h := &w.H
+	switch f {
+	case FieldEtherType:
+		return u128{0, uint64(h.EtherType)}, true
+	case FieldProto:
+		return u128{0, uint64(h.Proto)}, h.Src.IsValid()
+	case FieldSrc:
+		return addrValue(h.Src), h.Src.IsValid()
+	case FieldDst:
+		return addrValue(h.Dst), h.Dst.IsValid()
+	case FieldSrcPort:
+		return u128{0, uint64(h.SrcPort)}, h.Src.IsValid()
+	case FieldDstPort:
+		return u128{0, uint64(h.DstPort)}, h.Src.IsValid()
+	case FieldEthSrc:
+		return u128{0, macValue(h.EthSrc)}, true
+	case FieldEthDst:
+		return u128{0, macValue(h.EthDst)}, true
+	case FieldVNI:
+		return u128{0, uint64(w.VNI)}, true
+	}
+	return u128{0, uint64(w.InPort)}, true
+}
+
+// newClassifier indexes the rules, or returns nil when they are few.
+func newClassifier(rules []*Rule) *classifier {
+	if len(rules) <= linearMax {
+		return nil
+	}
+	c := &classifier{perRow: (len(rules) + blockRules - 1) / blockRules, blocks: make([]block, 1)}
+	for f := FieldEtherType; f <= FieldInPort; f++ {
+		c.addDimension(f, rules)
+	}
+	return c
+}
+
+// edge is where a rule's interval begins (+1) or has ended (-1).
+type edge struct {
+	at   u128
+	rule int
+	step int
+}
+
+func (c *classifier) addDimension(f Field, rules []*Rule) {
+	var edges []edge
+	anything := make([]block, c.perRow)
+	for i, r := range rules {
+		ivs := f.intervals(&r.Match)
+		if len(ivs) == 0 {
+			set(anything, i, true)
+			continue
+		}
+		for _, iv := range ivs {
+			edges = append(edges, edge{iv.lo, i, 1})
+			if end, ok := iv.hi.next(); ok {
+				edges = append(edges, edge{end, i, -1})
+			}
+		}
+	}
+	if len(edges) == 0 {
+		return
+	}
+	slices.SortFunc(edges, func(a, b edge) int { return cmp.Or(a.at.compare(b.at), cmp.Compare(a.rule, b.rule)) })
+	d := dimension{kind: f, absent: c.row(anything)}
+	cur := anything // becomes the vector of the piece being made
+	d.starts = append(d.starts, u128{})
+	d.rows = append(d.rows, d.absent...)
+	depth := make([]int, len(rules))
+	for i := 0; i < len(edges); {
+		at := edges[i].at
+		first := i
+		for ; i < len(edges) && edges[i].at == at; i++ {
+			depth[edges[i].rule] += edges[i].step
+		}
+		if at != d.starts[len(d.starts)-1] {
+			d.starts = append(d.starts, at)
+			d.rows = append(d.rows, d.rows[len(d.rows)-c.perRow:]...)
+		}
+		c.changeRow(d.rows[len(d.rows)-c.perRow:], cur, edges[first:i], depth)
+	}
+	c.dims = append(c.dims, d)
+}
+
+func set(v []block, rule int, on bool) {
+	w := &v[rule/blockRules][rule%blockRules/64]
+	if on {
+		*w |= 1 << (rule % 64)
+	} else {
+		*w &^= 1 << (rule % 64)
+	}
+}
+
+// row stores a vector.
+func (c *classifier) row(v []block) []uint32 {
+	row := make([]uint32, len(v))
+	for i := range v {
+		row[i] = c.store(v[i])
+	}
+	return row
+}
+
+func (c *classifier) store(b block) uint32 {
+	if b == (block{}) {
+		return 0
+	}
+	c.blocks = append(c.blocks, b)
+	return uint32(len(c.blocks) - 1)
+}
+
+// changeRow brings cur up to date with the rules of the edges and stores the
+// blocks that changed.
+func (c *classifier) changeRow(row []uint32, cur []block, edges []edge, depth []int) {
+	for i, e := range edges {
+		set(cur, e.rule, depth[e.rule] > 0)
+		b := e.rule / blockRules
+		if i+1 == len(edges) || edges[i+1].rule/blockRules != b {
+			row[b] = c.store(cur[b])
+		}
+	}
+}
+
+// find returns the piece's row that v lies in.
+func (d *dimension) find(v u128, perRow int) []uint32 {
+	lo, hi := 0, len(d.starts) // starts[lo] <= v < starts[hi]
+	for hi-lo > 1 {
+		mid := int(uint(lo+hi) >> 1)
+		if v.less(d.starts[mid]) {
+			hi = mid
+		} else {
+			lo = mid
+		}
+	}
+	return d.rows[lo*perRow : (lo+1)*perRow]
+}
+
+// maxDims is the number of fields that have a dimension.
+const maxDims = int(FieldInPort-FieldEtherType) + 1
+
+// first returns the index of the first rule that w meets, or -1.
+func (c *classifier) first(w *Walk, rules []*Rule) int {
+	var rows [maxDims][]uint32
+	n := len(c.dims)
+	for i := range c.dims {
+		d := &c.dims[i]
+		rows[i] = d.absent
+		if v, ok := d.kind.value(w); ok {
+			rows[i] = d.find(v, c.perRow)
+		}
+	}
+next:
+	for b := range c.perRow {
+		for i := range n {
+			if rows[i][b] == 0 {
+				continue next
+			}
+		}
+		for word := range blockRules / 64 {
+			all := ^uint64(0)
+			for i := range n {
+				all &= c.blocks[rows[i][b]][word]
+			}
+			for ; all != 0; all &= all - 1 {
+				r := b*blockRules + word*64 + bits.TrailingZeros64(all)
+				if r >= len(rules) {
+					return -1
+				}
+				if rules[r].Match.miss(w) == FieldNone {
+					return r
+				}
+			}
+		}
+	}
+	return -1
+}

@@ -1,0 +1,158 @@
+package vfp
+
+import (
+	"fmt"
+	"slices"
+)
+
+// MaxStatefulLayers bounds the layers of a program that have stateful rules.
+const MaxStatefulLayers = 8
+
+// compiled is a Program made ready for walking. It belongs to the port once
+// adopted; the Program that it was made from is never written to.
+type compiled struct {
+	source *Program // nil: no policy
+	gen    uint64
+	layers []*layer
+}
+
+type layer struct {
+	*Layer
+	id       uint32       // of the layer's flows, given at adoption
+	groups   [2][]*group  // by direction
+	stateful bool         // a rule makes flows
+	state    *layerState  // outlives the program
+	count    LayerCounter // packets that walked
+}
+
+// layerState is what a port keeps for a layer name over programs.
+type layerState struct {
+	id   uint32
+	live int // flows
+}
+
+type group struct {
+	*Group
+	rules []*Rule
+	hits  []uint64 // per rule: packets for which it acted
+	index *classifier
+}
+
+// LayerCounter counts packets that walked through a layer. Cached packets do
+// not walk; their flows have counters of their own.
+type LayerCounter struct {
+	Packets   uint64
+	FlowHits  uint64 // packets that a layer flow decided
+	FlowsMade uint64
+}
+
+// compile prepares a program; it may run beside the packet path. Rules,
+// groups and layers are put in order here too, so that an unsorted program
+// means what its priorities say.
+func compile(p *Program, gen uint64) *compiled {
+	c := &compiled{source: p, gen: gen}
+	if p == nil {
+		return c
+	}
+	stateful := 0
+	for i := range p.Layers {
+		l := compileLayer(&p.Layers[i])
+		if l.stateful {
+			stateful++
+		}
+		c.layers = append(c.layers, l)
+	}
+	if stateful > MaxStatefulLayers {
+		panic(fmt.Sprintf("vfp: program with %d stateful layers, at most %d are supported", stateful, MaxStatefulLayers))
+	}
+	slices.SortStableFunc(c.layers, func(a, b *layer) int { return int(a.Priority) - int(b.Priority) })
+	for i, l := range c.layers {
+		for _, o := range c.layers[:i] {
+			if o.Name == l.Name {
+				panic("vfp: two layers named " + l.Name + " in a program")
+			}
+		}
+	}
+	return c
+}
+
+func compileLayer(src *Layer) *layer {
+	l := &layer{Layer: src}
+	for i := range src.Groups {
+		g := &group{Group: &src.Groups[i]}
+		for j := range g.Rules {
+			r := &g.Rules[j]
+			g.rules = append(g.rules, r)
+			l.stateful = l.stateful || r.makesFlows()
+		}
+		slices.SortStableFunc(g.rules, func(a, b *Rule) int { return int(a.Priority) - int(b.Priority) })
+		g.hits = make([]uint64, len(g.rules))
+		g.index = newClassifier(g.rules)
+		l.groups[g.Dir] = append(l.groups[g.Dir], g)
+	}
+	for _, gs := range l.groups {
+		slices.SortStableFunc(gs, func(a, b *group) int { return int(a.Priority) - int(b.Priority) })
+	}
+	return l
+}
+
+// makesFlows: translation without state could not be undone.
+func (r *Rule) makesFlows() bool {
+	if r.Stateful {
+		return true
+	}
+	_, nat := r.Action.(DynNAT)
+	return nat
+}
+
+// find returns the index of the rule that acts on w, or -1.
+func (g *group) find(w *Walk) int {
+	if g.index != nil {
+		return g.index.first(w, g.rules)
+	}
+	for i, r := range g.rules {
+		if r.Match.miss(w) == FieldNone {
+			return i
+		}
+	}
+	return -1
+}
+
+// ruleIDs is the set of the layer's rules.
+func (l *layer) ruleIDs() map[string]bool {
+	ids := map[string]bool{}
+	for _, gs := range l.groups {
+		for _, g := range gs {
+			for _, r := range g.rules {
+				ids[r.ID] = true
+			}
+		}
+	}
+	return ids
+}
+
+// carryHits takes over the counters of rules that exist in both versions.
+func (l *layer) carryHits(from *layer) {
+	l.count = from.count
+	for dir, gs := range l.groups {
+		for _, g := range gs {
+			for _, o := range from.groups[dir] {
+				if o.Name == g.Name {
+					g.carryHits(o)
+					break
+				}
+			}
+		}
+	}
+}
+
+func (g *group) carryHits(from *group) {
+	hits := make(map[string]uint64, len(from.rules))
+	for i, r := range from.rules {
+		hits[r.ID] += from.hits[i]
+	}
+	for i, r := range g.rules {
+		g.hits[i] = hits[r.ID]
+		delete(hits, r.ID) // rules that share an ID share one counter: the first has it
+	}
+}

@@ -1,0 +1,287 @@
+package vfp
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"net/netip"
+
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// slotRef names a layer flow for as long as it lives: the slot's gen changes
+// with its death. The zero value names nothing.
+type slotRef struct{ id, gen uint32 }
+
+// tuple is a flow's addresses and ports in five words, both IP versions alike.
+type tuple struct {
+	src, dst [2]uint64
+	ports    uint32 // source << 16 | destination
+	proto    uint8
+	v6       bool
+}
+
+func tupleOf(h *Header) tuple {
+	return tuple{
+		src: words(h.Src), dst: words(h.Dst),
+		ports: uint32(h.SrcPort)<<16 | uint32(h.DstPort),
+		proto: h.Proto, v6: h.Src.Is6(),
+	}
+}
+
+func words(a netip.Addr) [2]uint64 {
+	b := wire.Addr16(a)
+	return [2]uint64{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+}
+
+func (t *tuple) addr(w [2]uint64) netip.Addr {
+	if !t.v6 {
+		return wire.AddrFrom4(uint32(w[1]))
+	}
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], w[0])
+	binary.BigEndian.PutUint64(b[8:], w[1])
+	return wire.AddrFrom16(b)
+}
+
+func (t *tuple) reversed() tuple {
+	r := *t
+	r.src, r.dst = t.dst, t.src
+	r.ports = bits.RotateLeft32(t.ports, 16)
+	return r
+}
+
+// load puts the tuple into h.
+func (t *tuple) load(h *Header) {
+	h.Src, h.Dst = t.addr(t.src), t.addr(t.dst)
+	h.SrcPort, h.DstPort = uint16(t.ports>>16), uint16(t.ports)
+	h.Proto = t.proto
+}
+
+const (
+	mixA = 0x9e3779b97f4a7c15
+	mixB = 0xd6e8feb86659fd93
+)
+
+func mix(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a^mixA, b^mixB)
+	return hi ^ lo
+}
+
+// pairHash is the same for a tuple and its reverse.
+func (t *tuple) pairHash() uint32 {
+	s := mix(t.src[0]^uint64(t.ports>>16), t.src[1])
+	d := mix(t.dst[0]^uint64(t.ports&0xffff), t.dst[1])
+	return uint32(mix(s+d, uint64(t.proto)) >> 32)
+}
+
+// flowKey finds a layer flow: a tuple as one layer of one port sees it in one
+// direction. The zone is no part of it: on the external port the same flow
+// may have a zone in one direction only.
+type flowKey struct {
+	tuple
+	layer uint32
+	dir   Dir
+}
+
+func (k *flowKey) hash() uint64 {
+	s := mix(k.src[0]^uint64(k.ports), k.src[1])
+	d := mix(k.dst[0]^uint64(k.layer)<<16^uint64(k.proto)<<8^uint64(k.dir), k.dst[1])
+	return mix(s, d)
+}
+
+// flowCold is the part of a layer flow that only walks need.
+type flowCold struct {
+	// fwd is the first packet's tuple in front of the layer; rev the reply's
+	// tuple on its far side. The header change of either direction is the
+	// other key, turned round.
+	fwd, rev flowKey
+	// Ethernet addresses of the first packet before and after the layer.
+	ethSrc, ethDst, newEthSrc, newEthDst wire.MAC
+	etherType                            uint16
+
+	// in is the first packet as it entered the switch, for re-evaluation.
+	in                 tuple
+	inEthSrc, inEthDst wire.MAC
+	inPort             PortID
+	zone, vni          uint32
+
+	// The forwarding decision that the layer made, for the first direction
+	// only: the reply's target does not follow from it.
+	steered bool
+	target  steering
+
+	port *Port
+	rule string // ID of the stateful rule
+	nat  natHold
+}
+
+// steering is what a layer decides about the way of a packet.
+type steering struct {
+	fwd  Forward
+	zone uint32
+}
+
+// natHold is a port that a flow holds from a pool.
+type natHold struct {
+	pool *NATPool
+	port uint16
+}
+
+func (h natHold) release() {
+	if h.pool != nil {
+		h.pool.release(h.port)
+	}
+}
+
+// FlowStore holds the layer flows of all ports of one switch, so that a cached
+// packet finds those of two ports by number. The zero value is not usable.
+//
+// Not safe for concurrent use.
+type FlowStore struct {
+	index *Table[flowKey, uint32] // value: flow id << 1 | side
+	hots  []*[chunkLen]flowHot
+	colds []*[chunkLen]flowCold
+	next  uint32
+	free  []uint32
+	live  int
+	hand  uint32
+
+	// watch counts, per hash of a tuple, how many layer flows have been made
+	// for it. A cached walk that found no flow in a stateful layer remembers
+	// the count: once it changes, the walk might end differently.
+	watch     []uint32
+	nextLayer uint32
+	outers    map[Encap]*outer
+}
+
+// indexLimit bounds the index of a store; ports bound their flows themselves.
+const indexLimit = 1 << 24
+
+const minWatch = 1 << 10
+
+// NewFlowStore makes an empty store.
+func NewFlowStore() *FlowStore {
+	return &FlowStore{
+		index:  NewTable[flowKey, uint32](indexLimit),
+		watch:  make([]uint32, minWatch),
+		outers: map[Encap]*outer{},
+	}
+}
+
+// Len is the number of live layer flows; each is a pair of directions.
+func (s *FlowStore) Len() int { return s.live }
+
+func (s *FlowStore) hot(id uint32) *flowHot {
+	return &s.hots[id>>chunkBits][id&(chunkLen-1)]
+}
+
+func (s *FlowStore) cold(id uint32) *flowCold {
+	return &s.colds[id>>chunkBits][id&(chunkLen-1)]
+}
+
+// alloc makes a flow that is not in the index yet.
+func (s *FlowStore) alloc() uint32 {
+	id := s.next
+	if n := len(s.free); n > 0 {
+		id, s.free = s.free[n-1], s.free[:n-1]
+	} else {
+		s.next++
+		if int(id>>chunkBits) == len(s.hots) {
+			s.hots = append(s.hots, new([chunkLen]flowHot))
+			s.colds = append(s.colds, new([chunkLen]flowCold))
+		}
+	}
+	if h := s.hot(id); h.gen == 0 {
+		h.gen = 1
+	}
+	s.live++
+	return id
+}
+
+// discard ends a flow that alloc made and nobody can find.
+func (s *FlowStore) discard(id uint32) {
+	h, c := s.hot(id), s.cold(id)
+	h.gen++
+	if h.gen == 0 {
+		h.gen = 1
+	}
+	c.nat.release()
+	*c = flowCold{}
+	s.free = append(s.free, id)
+	s.live--
+}
+
+// publish puts a flow into the index and tells cached walks that the tuples
+// now have one. The caller has made sure that neither key is taken.
+func (s *FlowStore) publish(id uint32) {
+	c := s.cold(id)
+	for side, k := range [2]*flowKey{forward: &c.fwd, reverse: &c.rev} {
+		e, _ := s.index.Insert(k.hash(), k)
+		if e == nil {
+			panic("vfp: flow index over its limit")
+		}
+		*e = id<<1 | uint32(side)
+	}
+	if len(s.watch) < 4*s.live {
+		s.widenWatch()
+	}
+	f, r := c.fwd.pairHash(), c.rev.pairHash()
+	*s.watched(f)++
+	if r != f {
+		*s.watched(r)++
+	}
+}
+
+func (s *FlowStore) watched(hash uint32) *uint32 { return &s.watch[hash&uint32(len(s.watch)-1)] }
+
+// widenWatch doubles the counters. The copies start from the count that they
+// shared, so what cached walks remember stays true.
+func (s *FlowStore) widenWatch() { s.watch = append(s.watch, s.watch...) }
+
+// kill ends a published flow.
+func (s *FlowStore) kill(id uint32) {
+	c := s.cold(id)
+	for _, k := range [2]*flowKey{&c.fwd, &c.rev} {
+		at := s.index.find(tagOf(k.hash()), k)
+		if at == noID {
+			panic("vfp: layer flow missing in the index")
+		}
+		s.index.Delete(at)
+	}
+	c.port.flowGone(c.fwd.layer)
+	s.discard(id)
+}
+
+// find returns the flow of a key and the side that the key is, or noID.
+func (s *FlowStore) find(k *flowKey) (id uint32, side uint8) {
+	at := s.index.find(tagOf(k.hash()), k)
+	if at == noID {
+		return noID, 0
+	}
+	v := s.index.node(at).e
+	return v >> 1, uint8(v & 1)
+}
+
+// Age looks at up to budget flow slots and ends the flows that have been idle
+// for too long, going on where it stopped. Lookups do not depend on it: they
+// ignore what has expired. It frees memory and pool ports.
+func (s *FlowStore) Age(now int64, budget int) {
+	for n := min(budget, int(s.next)); n > 0; n-- {
+		if s.hand >= s.next {
+			s.hand = 0
+		}
+		if c := s.cold(s.hand); c.port != nil && s.hot(s.hand).expired(now) {
+			s.kill(s.hand)
+		}
+		s.hand++
+	}
+}
+
+// killWhere ends every flow of a port for which dead holds.
+func (s *FlowStore) killWhere(p *Port, dead func(*flowCold) bool) {
+	for id := range s.next {
+		if c := s.cold(id); c.port == p && dead(c) {
+			s.kill(id)
+		}
+	}
+}

@@ -1,0 +1,371 @@
+package vfp
+
+import (
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// MaxRefs bounds the layer flows and watch counters that one cached packet
+// depends on. A walk that needs more is never cached.
+const MaxRefs = 8
+
+// flowRef is a layer flow and the side that a packet is on.
+type flowRef struct {
+	id   uint32 // flow id << 1 | side
+	slot uint32 // the slot's gen when the reference was made
+}
+
+// engineRefs is what the engine notes on a walk.
+type engineRefs struct {
+	store *FlowStore
+	port  *Port
+	first *Port // the port that was walked first
+	again bool  // and is now walked in the other direction
+
+	refs    [MaxRefs]flowRef // layer flows that decided
+	watch   [MaxRefs]uint32  // hashes of tuples that stateful layers had no flow for
+	nRefs   uint8
+	nWatch  uint8
+	tooMany bool // references do not fit, or belong to several stores
+
+	made  [MaxStatefulLayers]uint32 // flows made at the current port, not published yet
+	nMade uint8
+
+	known     bool // the tuple in H is complete
+	noPorts   bool // it is not because this is a later fragment of something unknown
+	icmpError bool
+	hasQuoted bool
+	dry       bool // re-evaluation: change nothing but the walk
+	nat       natHold
+	held      natHold // what the flow under re-evaluation holds
+
+	inner    wire.Meta // of the inner frame, once w.Decap is set
+	innerAt  int       // its offset in the frame
+	hasInner bool
+	quoted   wire.Quoted // the packet that an ICMP error quotes, as the next layer sees it
+}
+
+// meta describes the frame that H speaks of.
+func (w *Walk) meta() *wire.Meta {
+	if w.flows.hasInner {
+		return &w.flows.inner
+	}
+	return w.Meta
+}
+
+// enter prepares the walk of one port's layers.
+func (w *Walk) enter(p *Port) {
+	f := &w.flows
+	if f.store != nil && f.store != p.store {
+		f.tooMany = true
+	}
+	f.again = f.first == p
+	if f.first == nil {
+		f.first = p
+	}
+	f.store, f.port, f.nMade = p.store, p, 0
+	w.lookInside()
+	w.inspect()
+}
+
+// lookInside finds the inner frame after a layer has decided to decapsulate.
+func (w *Walk) lookInside() {
+	f := &w.flows
+	if !w.Decap || f.hasInner || w.Meta == nil {
+		return
+	}
+	at, end, ok := innerFrame(w.Frame, w.Meta)
+	if !ok {
+		return
+	}
+	f.hasInner, f.innerAt = true, at
+	wire.Parse(w.Frame[at:end], &f.inner)
+	w.inspect()
+}
+
+// innerFrame is where the frame inside VXLAN or NVGRE lies.
+func innerFrame(frame []byte, m *wire.Meta) (from, to int, ok bool) {
+	t, ok := wire.ParseVXLAN(frame, m)
+	if !ok {
+		t, ok = wire.ParseNVGRE(frame, m)
+	}
+	return t.Inner, t.End, ok
+}
+
+// frame is the bytes that meta describes.
+func (w *Walk) frame() []byte { return w.Frame[w.flows.innerAt:] }
+
+// inspect decides how far flows can be told by the packet's header, and
+// completes the header of fragments.
+func (w *Walk) inspect() {
+	f, m := &w.flows, w.meta()
+	f.known, f.noPorts, f.icmpError, f.hasQuoted = true, false, false, false
+	if m == nil || !m.IsIP() {
+		return
+	}
+	later := m.Fragment && !m.FirstFragment
+	switch m.Proto {
+	case wire.ProtoTCP, wire.ProtoUDP, wire.ProtoICMP, wire.ProtoICMPv6:
+		f.known = m.HasL4
+	}
+	switch {
+	case later && !f.known:
+		// A port in front of this one may have found the ports already.
+		f.known = w.H.SrcPort|w.H.DstPort != 0 || f.port.frags.recall(w)
+		f.noPorts = !f.known
+	case m.FirstFragment:
+		f.port.frags.learn(w)
+	}
+	if m.IsICMPError() {
+		f.icmpError = true
+		f.quoted, f.hasQuoted = wire.ParseQuoted(w.frame(), m)
+	}
+}
+
+func (f *engineRefs) addRef(id uint32, side uint8, gen uint32) {
+	if int(f.nRefs+f.nWatch) == MaxRefs {
+		f.tooMany = true
+		return
+	}
+	f.refs[f.nRefs] = flowRef{id<<1 | uint32(side), gen}
+	f.nRefs++
+}
+
+func (f *engineRefs) addWatch(hash uint32) {
+	for _, h := range f.watch[:f.nWatch] {
+		if h == hash {
+			return
+		}
+	}
+	if int(f.nRefs+f.nWatch) == MaxRefs {
+		f.tooMany = true
+		return
+	}
+	f.watch[f.nWatch] = hash
+	f.nWatch++
+}
+
+// natPort takes a port for the flow that the current layer is about to make.
+func (f *engineRefs) natPort(pool *NATPool, now int64) (uint16, bool) {
+	if f.dry {
+		return f.held.port, f.held.pool == pool
+	}
+	port, ok := pool.take(f.store, now)
+	if ok {
+		f.nat.release()
+		f.nat = natHold{pool, port}
+	}
+	return port, ok
+}
+
+// flowDecides looks for the layer flow of a packet and applies it. Otherwise
+// the layer's rules decide.
+func (p *Port) flowDecides(w *Walk, l *layer) bool {
+	f := &w.flows
+	if f.icmpError {
+		return p.related(w, l)
+	}
+	if !f.known {
+		return false
+	}
+	key := flowKey{tuple: tupleOf(&w.H), layer: l.id, dir: w.Dir}
+	flags := w.tcpFlags()
+	id, side := p.lookup(w, l, &key, flags)
+	if id == noID {
+		if l.stateful {
+			f.addWatch(key.pairHash())
+		}
+		return false
+	}
+	h := p.store.hot(id)
+	h.touch(w.Now, side, flags)
+	f.addRef(id, side, h.gen)
+	before := w.H
+	p.store.cold(id).replay(w, side)
+	if w.Trace != nil {
+		w.Trace.flow(w, l, p.store.cold(id), TraceFlowHit, &before)
+	}
+	return true
+}
+
+// lookup finds a live flow; one that has run out, has been superseded by a new
+// connection or is not wanted by the current program ends here.
+func (p *Port) lookup(w *Walk, l *layer, key *flowKey, flags uint8) (id uint32, side uint8) {
+	id, side = p.store.find(key)
+	if id == noID {
+		return noID, 0
+	}
+	h := p.store.hot(id)
+	if h.expired(w.Now) || h.superseded(flags) || !p.reconciled(w, l, id, side) {
+		p.store.kill(id)
+		return noID, 0
+	}
+	return id, side
+}
+
+// replay applies a flow's header change to a packet of one side.
+func (c *flowCold) replay(w *Walk, side uint8) {
+	if side == forward {
+		t := c.rev.reversed()
+		t.load(&w.H)
+	} else {
+		t := c.fwd.reversed()
+		t.load(&w.H)
+	}
+	c.replayRest(w, side)
+}
+
+// replayRest applies what is not in the tuple.
+func (c *flowCold) replayRest(w *Walk, side uint8) {
+	if side == forward {
+		if c.ethSrc != c.newEthSrc {
+			w.H.EthSrc = c.newEthSrc
+		}
+		if c.ethDst != c.newEthDst {
+			w.H.EthDst = c.newEthDst
+		}
+		if c.steered {
+			w.Fwd, w.Zone = c.target.fwd, c.target.zone
+		}
+		return
+	}
+	if c.ethSrc != c.newEthSrc {
+		w.H.EthDst = c.ethSrc
+	}
+	if c.ethDst != c.newEthDst {
+		w.H.EthSrc = c.ethDst
+	}
+}
+
+// reconciled reports whether a flow survives the programs that were set since
+// it was last looked at (Layer.Reconcile; rules VFP-08, ACL-11, LB-06).
+func (p *Port) reconciled(w *Walk, l *layer, id uint32, side uint8) bool {
+	h := p.store.hot(id)
+	if h.program == p.cur.gen {
+		return true
+	}
+	// KeepWhileRule has been seen to at adoption.
+	if l.Reconcile == Reevaluate && !p.stillMade(w, l, id, side) {
+		return false
+	}
+	h.program = p.cur.gen
+	return true
+}
+
+// stillMade evaluates the layer for the flow's first packet again. What a rule
+// may look at besides the header is there only if w goes that way too.
+func (p *Port) stillMade(w *Walk, l *layer, id uint32, side uint8) bool {
+	h, c, t := p.store.hot(id), p.store.cold(id), &p.scratch
+	*t = Walk{Now: w.Now, ID: w.ID, InPort: c.inPort, Port: p.ID, Dir: c.fwd.dir, Zone: c.zone, VNI: c.vni}
+	if side == forward {
+		t.Frame, t.Meta = w.Frame, w.Meta
+	}
+	c.in.load(&t.In)
+	t.In.EthSrc, t.In.EthDst, t.In.EtherType = c.inEthSrc, c.inEthDst, c.etherType
+	c.fwd.load(&t.H)
+	t.H.EthSrc, t.H.EthDst, t.H.EtherType = c.ethSrc, c.ethDst, c.etherType
+	t.flows = engineRefs{store: p.store, port: p, known: true, dry: true, held: c.nat}
+	extra := t.effects()
+	maker, out := p.evaluate(t, l)
+	rev := tupleOf(&t.H)
+	if out == Stop || maker == nil || t.effects() != extra || rev.reversed() != c.rev.tuple ||
+		t.H.EthSrc != c.newEthSrc || t.H.EthDst != c.newEthDst {
+		return false
+	}
+	c.rule = maker.ID
+	h.ruleIdle = maker.idle()
+	h.retime()
+	return true
+}
+
+func (r *Rule) idle() int64 {
+	if r.Idle > 0 {
+		return r.Idle
+	}
+	return DefaultIdle
+}
+
+// prepare makes the flow pair of a packet that a stateful rule let on. It is
+// published when the packet has passed the whole port (commit).
+func (p *Port) prepare(w *Walk, l *layer, maker *Rule, before *Header, was steering) Outcome {
+	f := &w.flows
+	if f.icmpError || !f.known {
+		w.NoCache = true
+		return Continue
+	}
+	fwd := flowKey{tuple: tupleOf(before), layer: l.id, dir: w.Dir}
+	after := tupleOf(&w.H)
+	rev := flowKey{tuple: after.reversed(), layer: l.id, dir: w.Dir.Reverse()}
+	if other, _ := p.lookup(w, l, &rev, w.tcpFlags()); other != noID {
+		// Another flow's packets look like this one's replies.
+		w.NoCache = true
+		if after == fwd.tuple {
+			return Continue
+		}
+		w.Drop = DropNatPoolExhausted
+		return Stop
+	}
+	if p.flows+int(f.nMade) >= p.limits.LayerFlows {
+		p.store.Age(w.Now, 64)
+	}
+	if p.flows+int(f.nMade) >= p.limits.LayerFlows {
+		w.NoCache = true
+		p.Counters.FlowsFull++
+		if p.limits.DropWhenFull || f.nat.pool != nil {
+			w.Drop = DropUftFull
+			return Stop
+		}
+		return Continue
+	}
+	id := p.store.alloc()
+	h, c := p.store.hot(id), p.store.cold(id)
+	*c = flowCold{
+		fwd: fwd, rev: rev,
+		ethSrc: before.EthSrc, ethDst: before.EthDst, newEthSrc: w.H.EthSrc, newEthDst: w.H.EthDst,
+		etherType: before.EtherType,
+		in:        tupleOf(&w.In), inEthSrc: w.In.EthSrc, inEthDst: w.In.EthDst,
+		inPort: w.InPort, zone: was.zone, vni: w.VNI,
+		target: steering{w.Fwd, w.Zone}, port: p, rule: maker.ID, nat: f.nat,
+	}
+	c.steered = c.target != was
+	h.program, h.ruleIdle, h.tcp = p.cur.gen, maker.idle(), before.Proto == wire.ProtoTCP
+	h.start(w.Now, w.tcpFlags())
+	if f.nat.pool != nil {
+		f.nat.pool.bind(f.nat.port, slotRef{id, h.gen})
+		f.nat = natHold{}
+	}
+	f.made[f.nMade] = id
+	f.nMade++
+	if w.Trace != nil {
+		w.Trace.flow(w, l, c, TraceFlowNew, before)
+	}
+	return Continue
+}
+
+// commit publishes the flows that the packet made at this port.
+func (p *Port) commit(w *Walk) {
+	f := &w.flows
+	for _, id := range f.made[:f.nMade] {
+		p.store.publish(id)
+		p.flows++
+		for _, l := range p.cur.layers {
+			if l.id == p.store.cold(id).fwd.layer {
+				l.state.live++
+				l.count.FlowsMade++
+			}
+		}
+		f.addRef(id, forward, p.store.hot(id).gen)
+		// Hairpin: the first direction might have met this flow, had it been
+		// there. The next packet will, and may be cached.
+		w.NoCache = w.NoCache || f.again
+	}
+	f.nMade = 0
+}
+
+// abandon forgets them: the port has dropped the packet.
+func (p *Port) abandon(w *Walk) {
+	f := &w.flows
+	for _, id := range f.made[:f.nMade] {
+		p.store.discard(id)
+	}
+	f.nMade = 0
+}
