@@ -320,3 +320,15 @@ var (
 )
 
 func equalFold(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
+
+// String returns the value.
+func (t NetworkType) String() string { return string(t) }
+
+// String returns the value.
+func (d Direction) String() string { return string(d) }
+
+// String returns the value.
+func (a ActionType) String() string { return string(a) }
+
+// String returns the value.
+func (t PolicyType) String() string { return string(t) }

@@ -34,12 +34,12 @@ type Knobs struct {
 	TransparentCrossRoute string // "gateway" or "host"
 
 	// VFP.
-	VFPNATIdle    time.Duration
-	VFPICMPNAT    bool
-	VFPPortBlock  int
-	UFTFull       string // "slow" or "drop"
-	L2BridgeARP   string // "proxy" or "rewrite"
-	L2BridgePorts string // "any" or "flag"
+	VFPNATIdle      time.Duration
+	VFPICMPNAT      bool
+	VFPPortBlock    int
+	UFTFull         string // "slow" or "drop"
+	ARPModeL2Bridge string // "proxy" or "rewrite"
+	L2BridgePorts   string // "any" or "flag"
 
 	// Overlay.
 	OVBroadcast      string // "local" or "replicate"

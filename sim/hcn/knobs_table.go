@@ -103,7 +103,7 @@ var knobDefs = []knobDef{
 		"ports of an OutBoundNAT pool block"},
 	{"uftFull", func(k *Knobs) any { return &k.UFTFull }, []string{"slow", "drop"}, always("slow"), "VFP-10",
 		"a packet of a new flow when the flow table is full"},
-	{"arpMode.l2bridge", func(k *Knobs) any { return &k.L2BridgeARP }, []string{"proxy", "rewrite"}, always("proxy"), "L2B-04",
+	{"arpMode.l2bridge", func(k *Knobs) any { return &k.ARPModeL2Bridge }, []string{"proxy", "rewrite"}, always("proxy"), "L2B-04",
 		"who answers an ARP request for a container on the wire"},
 	{"l2bridgePortMapping", func(k *Knobs) any { return &k.L2BridgePorts }, []string{"any", "flag"}, always("any"), "L2B-30 D.3-30",
 		"PortMapping on l2bridge: always, or only with LocalRoutedVip"},
