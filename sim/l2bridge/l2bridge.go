@@ -1,0 +1,174 @@
+package l2bridge
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/hnsim/hnsim/sim/vfp"
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// LayerPriority is that of routing and rewriting (pipeline step 5).
+const LayerPriority = 400
+
+// Endpoint is a local endpoint of an l2bridge, l2tunnel or, for the sake of
+// its NAT pool, overlay network. Host marks the endpoint in the host's own
+// compartment that serves as the pods' gateway (rule L2B-11).
+type Endpoint struct {
+	Port  vfp.PortID
+	MAC   wire.MAC
+	Addrs []netip.Addr
+	Zone  uint32
+	Host  bool
+	// Bridge says that frames of this endpoint take the host's MAC on the
+	// wire and that frames from the wire are matched on its addresses; false
+	// for endpoints that are only reached through their pool ports.
+	Bridge bool
+	Tunnel bool // l2tunnel: everything goes to the wire (L2T-01)
+}
+
+// Config describes the l2bridge side of an external switch.
+type Config struct {
+	HostMAC   wire.MAC     // MAC of the host vNIC, or the SourceMacAddress policy (L2B-01)
+	HostAddrs []netip.Addr // addresses of the host on this switch
+	Endpoints []Endpoint
+	ARPProxy  bool // knob arpMode.l2bridge: answer for the container (L2B-04)
+	// PoolOwner names the endpoint port that holds a port of a host address:
+	// a NAT pool port or a published port (rules L2B-21, L2B-30).
+	PoolOwner func(addr netip.Addr, proto uint8, port uint16) (vfp.PortID, bool)
+}
+
+// Bridge is the compiled form, shared by the layers.
+type Bridge struct {
+	cfg    Config
+	byAddr map[netip.Addr]*Endpoint
+	byPort map[vfp.PortID]*Endpoint
+	ours   []vfp.PortID // ports whose frames take the host's MAC
+}
+
+// New compiles cfg.
+func New(cfg Config) *Bridge {
+	b := &Bridge{cfg: cfg, byAddr: map[netip.Addr]*Endpoint{}, byPort: map[vfp.PortID]*Endpoint{}}
+	for i := range cfg.Endpoints {
+		e := &cfg.Endpoints[i]
+		b.byPort[e.Port] = e
+		if !e.Bridge {
+			continue
+		}
+		b.ours = append(b.ours, e.Port)
+		for _, a := range e.Addrs {
+			b.byAddr[a] = e
+		}
+	}
+	return b
+}
+
+// WireLayer returns the external port's layer.
+func (b *Bridge) WireLayer() vfp.Layer {
+	l := vfp.Layer{Name: "VNET_MAC_REWRITE_LAYER", Priority: LayerPriority - 10}
+	l.Groups = append(l.Groups, b.fromWire()...)
+	if len(b.ours) > 0 {
+		l.Groups = append(l.Groups, vfp.Group{
+			Name: "VNET_GROUP_MAC_REWRITE_IN", Dir: vfp.In, Rules: []vfp.Rule{
+				{ID: "ARP_REWRITE", Priority: 10, Match: vfp.Match{InPorts: b.ours, EtherType: wire.EtherTypeARP},
+					Action: rewriteARP{b}, Terminating: true, Cite: "L2B-02"},
+				{ID: "ND_REWRITE", Priority: 20, Match: vfp.Match{InPorts: b.ours, Protos: []uint8{wire.ProtoICMPv6}, Func: isND, Note: "neighbour discovery"},
+					Action: rewriteND{b}, Terminating: true, Cite: "L2B-02"},
+				{ID: "MAC_REWRITE", Priority: 30, Match: vfp.Match{InPorts: b.ours},
+					Action: vfp.SetHeaders{EthSrc: &b.cfg.HostMAC}, Terminating: true, Cite: "L2B-01"},
+			},
+		})
+	}
+	return l
+}
+
+func (b *Bridge) fromWire() []vfp.Group {
+	arp := vfp.Group{Name: "VNET_GROUP_ARP_OUT", Dir: vfp.Out, Family: vfp.NonIP, Priority: 10}
+	if b.cfg.ARPProxy {
+		arp.Rules = append(arp.Rules, vfp.Rule{ID: "ARP_PROXY", Priority: 10,
+			Match:  vfp.Match{EtherType: wire.EtherTypeARP, Func: b.arpAsksForUs, Note: "who-has a local endpoint"},
+			Action: answerARP{b}, Terminating: true, Cite: "L2B-04"})
+	}
+	arp.Rules = append(arp.Rules, vfp.Rule{ID: "ARP_DEMUX", Priority: 20,
+		Match:  vfp.Match{EtherType: wire.EtherTypeARP, EthDst: []wire.MAC{b.cfg.HostMAC}, Func: b.arpForUs, Note: "for a local endpoint"},
+		Action: demuxARP{b}, Terminating: true, Cite: "L2B-03"})
+	ip := vfp.Group{Name: "VNET_GROUP_DEMUX_OUT", Dir: vfp.Out, Priority: 20}
+	if b.cfg.ARPProxy {
+		ip.Rules = append(ip.Rules, vfp.Rule{ID: "ND_PROXY", Priority: 10,
+			Match:  vfp.Match{Protos: []uint8{wire.ProtoICMPv6}, Func: b.ndAsksForUs, Note: "solicitation for a local endpoint"},
+			Action: answerND{b}, Terminating: true, Cite: "L2B-04"})
+	}
+	ip.Rules = append(ip.Rules,
+		vfp.Rule{ID: "IP_DEMUX", Priority: 20,
+			Match:  vfp.Match{EthDst: []wire.MAC{b.cfg.HostMAC}, Func: b.addrIsOurs, Note: "address of a local endpoint"},
+			Action: demux{b}, Terminating: true, Cite: "L2B-03"},
+		vfp.Rule{ID: "POOL_DEMUX", Priority: 30,
+			Match:  vfp.Match{EthDst: []wire.MAC{b.cfg.HostMAC}, Func: b.portIsOurs, Note: "NAT port of a local endpoint"},
+			Action: demuxPool{b}, Terminating: true, Cite: "L2B-21"})
+	return []vfp.Group{arp, ip}
+}
+
+// EndpointLayer returns the routing layer of an endpoint's port. needEncap
+// lists the SDNRoute prefixes that go through the host (rule L2B-29).
+func (b *Bridge) EndpointLayer(e Endpoint, needEncap []netip.Prefix) vfp.Layer {
+	g := vfp.Group{Name: "VNET_GROUP_ROUTE_OUT", Dir: vfp.Out}
+	if !e.Host {
+		g.Rules = append(g.Rules,
+			vfp.Rule{ID: "SNAT_ROUTE", Priority: 10, Match: vfp.Match{Func: b.translatedForGateway, Note: "translated, sent to the host endpoint"},
+				Action: viaHostNIC{}, Terminating: true, Cite: "L2B-21"})
+		if len(needEncap) > 0 {
+			g.Rules = append(g.Rules, vfp.Rule{ID: "SDN_ROUTE", Priority: 20, Match: vfp.Match{Dst: needEncap},
+				Action: viaHost{b.cfg.HostMAC}, Terminating: true, Cite: "L2B-29"})
+		}
+		if e.Tunnel {
+			g.Rules = append(g.Rules, vfp.Rule{ID: "TUNNEL_TO_WIRE", Priority: 30,
+				Action: toWire{}, Terminating: true, Cite: "L2T-01"})
+		}
+	}
+	return vfp.Layer{Name: "VNET_PA_ROUTE_LAYER", Priority: LayerPriority, Groups: []vfp.Group{g}}
+}
+
+// translatedForGateway: the pod's default gateway is the host endpoint, and
+// the packet no longer speaks for the pod; VFP sends it on as the node.
+func (b *Bridge) translatedForGateway(w *vfp.Walk) bool {
+	if !w.H.Src.IsValid() || w.H.Src == w.In.Src {
+		return false
+	}
+	for i := range b.cfg.Endpoints {
+		if e := &b.cfg.Endpoints[i]; e.Host && e.MAC == w.H.EthDst {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *Bridge) addrIsOurs(w *vfp.Walk) bool {
+	return w.H.Dst.IsValid() && b.byAddr[w.H.Dst] != nil
+}
+
+// poolPort finds the endpoint whose NAT port a packet from the wire is for:
+// its destination port, or, in an ICMP error, the source port of the packet
+// that the error quotes.
+func (b *Bridge) poolPort(w *vfp.Walk) *Endpoint {
+	if b.cfg.PoolOwner == nil || !slices.Contains(b.cfg.HostAddrs, w.H.Dst) && !b.virtual(w.H.Dst) {
+		return nil
+	}
+	proto, port := w.H.Proto, w.H.DstPort
+	if q, ok := wire.ParseQuoted(w.Frame, w.Meta); ok {
+		proto, port = q.Proto, q.SrcPort
+	}
+	if port == 0 {
+		return nil
+	}
+	id, ok := b.cfg.PoolOwner(w.H.Dst, proto, port)
+	if !ok {
+		return nil
+	}
+	return b.byPort[id]
+}
+
+// virtual reports whether addr may be a NAT address that is not the host's
+// own (VirtualIP, rule L2B-21); PoolOwner has the last word.
+func (b *Bridge) virtual(addr netip.Addr) bool { return addr.IsValid() && !addr.IsMulticast() }
+
+func (b *Bridge) portIsOurs(w *vfp.Walk) bool { return b.poolPort(w) != nil }

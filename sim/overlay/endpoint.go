@@ -1,0 +1,175 @@
+package overlay
+
+import (
+	"net/netip"
+
+	"github.com/hnsim/hnsim/sim/vfp"
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// EndpointLayers returns the layers of a local endpoint's port: the neighbour
+// proxy and the CA routing.
+func (n *Network) EndpointLayers(l Local) []vfp.Layer {
+	return []vfp.Layer{
+		{
+			Name: "VNET_ARP_LAYER", Priority: ProxyPriority,
+			Groups: []vfp.Group{
+				{Name: "VNET_GROUP_ARP_OUT", Dir: vfp.Out, Family: vfp.NonIP, Rules: []vfp.Rule{{
+					ID: "ARP_PROXY", Match: vfp.Match{EtherType: wire.EtherTypeARP},
+					Action: arpProxy{n, l.VNI}, Terminating: true, Cite: "OV-10",
+				}}},
+				{Name: "VNET_GROUP_ND_OUT", Dir: vfp.Out, Family: vfp.IPv6, Rules: []vfp.Rule{{
+					ID: "ND_PROXY", Match: vfp.Match{Protos: []uint8{wire.ProtoICMPv6}, Func: isSolicitation, Note: "neighbour solicitation"},
+					Action: ndProxy{n, l.VNI}, Terminating: true, Cite: "OV-10",
+				}}},
+			},
+		},
+		{
+			Name: "VNET_ENCAP_LAYER", Priority: LayerPriority,
+			Groups: []vfp.Group{{
+				Name: "VNET_GROUP_ENCAP_OUT", Dir: vfp.Out, Rules: []vfp.Rule{
+					{ID: "FLOOD_LOCAL", Priority: 100, Match: vfp.Match{Func: toGroup, Note: "broadcast or multicast"},
+						Action: flood{}, Terminating: true, Cite: "OV-11"},
+					{ID: "SNAT_ROUTE", Priority: 200, Match: vfp.Match{Func: sourceTranslated, Note: "source translated by NAT"},
+						Action: viaHostNIC{}, Terminating: true, Cite: "OV-20"},
+					{ID: "CA_ROUTE", Priority: 300, Match: vfp.Match{Func: isIP, Note: "IP"},
+						Action: routeCA{n, l.VNI}, Terminating: true, Cite: "OV-05"},
+					{ID: "L2_LOCAL", Priority: 400,
+						Action: bridgeLocal{n, l.VNI}, Terminating: true, Cite: "OV-06"},
+				},
+			}},
+		},
+	}
+}
+
+func isIP(w *vfp.Walk) bool    { return w.H.Dst.IsValid() }
+func toGroup(w *vfp.Walk) bool { return w.H.EthDst.IsMulticast() }
+
+// sourceTranslated: only NAT changes a source address on the way out, so a
+// changed one means that the packet now speaks for the node (rule OV-20).
+func sourceTranslated(w *vfp.Walk) bool {
+	return w.H.Src.IsValid() && w.H.Src != w.In.Src
+}
+
+// flood delivers to the local ports of the VNI only (rule OV-11).
+type flood struct{}
+
+func (flood) Name() string { return "floodlocal" }
+
+func (flood) Apply(w *vfp.Walk) vfp.Outcome {
+	w.Fwd = vfp.Forward{Kind: vfp.LocalFlood}
+	return vfp.Continue
+}
+
+// viaHostNIC sends a translated packet through the host's own neighbour
+// table, not encapsulated (rule OV-20).
+type viaHostNIC struct{}
+
+func (viaHostNIC) Name() string { return "paroute" }
+
+func (viaHostNIC) Apply(w *vfp.Walk) vfp.Outcome {
+	w.Fwd = vfp.Forward{Kind: vfp.ToPA}
+	return vfp.Continue
+}
+
+// bridgeLocal bridges what is neither IP nor ARP between local ports.
+type bridgeLocal struct {
+	n   *Network
+	vni uint32
+}
+
+func (bridgeLocal) Name() string { return "l2local" }
+
+func (a bridgeLocal) Apply(w *vfp.Walk) vfp.Outcome {
+	l := a.n.macs[macKey{a.vni, w.H.EthDst}]
+	if l == nil {
+		w.Drop = vfp.DropNoMapping
+		return vfp.Stop
+	}
+	w.Fwd = vfp.Forward{Kind: vfp.ToPort, Port: l.Port}
+	return vfp.Continue
+}
+
+// routeCA finds the customer address and sends the packet there (rules OV-05
+// to OV-08).
+type routeCA struct {
+	n   *Network
+	vni uint32
+}
+
+func (routeCA) Name() string { return "vnetroute" }
+
+func (a routeCA) Apply(w *vfp.Walk) vfp.Outcome {
+	r, ok := a.n.lookup(a.vni, w.H.Dst)
+	if !ok {
+		w.Drop = vfp.DropNoMapping
+		return vfp.Stop
+	}
+	viaDR := w.H.EthDst == a.n.cfg.DRMAC
+	if viaDR && a.n.cfg.Options.DecTTL {
+		w.DecTTL = 1
+	}
+	switch {
+	case r.local != nil:
+		if viaDR {
+			w.H.EthDst, w.H.EthSrc = r.local.MAC, a.n.cfg.DRMAC
+		}
+		w.Fwd = vfp.Forward{Kind: vfp.ToPort, Port: r.local.Port}
+		return vfp.Continue
+	case r.host:
+		w.H.EthDst = a.n.cfg.HostMAC
+		w.Fwd = vfp.Forward{Kind: vfp.ToHost}
+		return vfp.Continue
+	case r.remote != nil:
+		w.H.EthDst = r.remote.MAC
+		return a.encap(w, r.remote.PA, a.vni)
+	default:
+		w.H.EthDst, w.H.EthSrc = r.subnet.DRMAC, a.n.cfg.DRMAC
+		return a.encap(w, r.subnet.PA, r.subnet.VNI)
+	}
+}
+
+func (a routeCA) encap(w *vfp.Walk, pa netip.Addr, vni uint32) vfp.Outcome {
+	cfg := &a.n.cfg
+	// The outer datagram carries the whole inner frame: its length is the
+	// frame plus the outer headers without the outer Ethernet.
+	longest := cfg.Options.UnderlayMTU - wire.VXLANOverhead4 + wire.EthernetLen
+	if len(w.Frame) > longest {
+		return a.oversize(w)
+	}
+	w.MaxLen = longest
+	w.Encap = vfp.Encap{
+		Kind: vfp.VXLAN, Src: cfg.PA, Dst: pa, VNI: vni,
+		SrcPort: entropy(w.H), DstPort: cfg.Port,
+		TTL: cfg.Options.OuterTTL, DF: cfg.Options.OuterDF,
+		DSCPCopy: cfg.Options.DSCPCopy, ECNCopy: cfg.Options.ECNCopy,
+	}
+	w.Fwd = vfp.Forward{Kind: vfp.ToPA}
+	return vfp.Continue
+}
+
+// oversize is what happens to a packet that the underlay cannot carry (rule
+// OV-19): silence, or an ICMP error from the gateway when the knob says so.
+func (a routeCA) oversize(w *vfp.Walk) vfp.Outcome {
+	w.NoCache = true
+	w.Drop = vfp.DropEncapOversize
+	if !a.n.cfg.Options.OversizeICMP || w.Meta == nil || !w.Meta.DF(w.Frame) {
+		return vfp.Stop
+	}
+	gw := wire.Reporter{MAC: a.n.cfg.DRMAC, IP: a.n.gatewayOf(a.vni, w.In.Src)}
+	if !gw.IP.IsValid() {
+		return vfp.Stop
+	}
+	if reply := gw.TooBig(w.Frame, w.Meta, a.n.cfg.Options.UnderlayMTU-wire.VXLANOverhead4); reply != nil {
+		w.Replies = append(w.Replies, reply)
+	}
+	return vfp.Stop
+}
+
+// entropy is the UDP source port: a function of the inner flow, constant for
+// it, 49152 and above (rule OV-14).
+func entropy(h vfp.Header) uint16 {
+	k := wire.Key6{Src: wire.Addr16(h.Src), Dst: wire.Addr16(h.Dst),
+		B: uint64(h.SrcPort)<<48 | uint64(h.DstPort)<<32 | uint64(h.Proto)<<24}
+	return wire.EntropyPort(k.Hash())
+}
