@@ -1,0 +1,235 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Mutation is one way to break the model. Old must occur exactly once in
+// File; a mutation whose text is gone is an error, not a pass.
+type Mutation struct {
+	Name string // area/what
+	Rule string // the contract rule that it violates
+	File string // relative to the module root
+	Old  string
+	New  string
+}
+
+type outcome struct {
+	m     Mutation
+	red   []string
+	err   error
+	spent time.Duration
+}
+
+func main() {
+	run := flag.String("run", "", "only mutations whose name contains this")
+	list := flag.Bool("list", false, "list the mutations and stop")
+	jobs := flag.Int("jobs", 2, "builds at the same time")
+	flag.Parse()
+	os.Exit(mutate(*run, *list, *jobs, os.Stdout))
+}
+
+func mutate(run string, list bool, jobs int, out io.Writer) int {
+	root, err := moduleRoot()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutation:", err)
+		return 2
+	}
+	var picked []Mutation
+	for _, m := range mutations {
+		if strings.Contains(m.Name, run) {
+			picked = append(picked, m)
+		}
+	}
+	if len(picked) == 0 {
+		fmt.Fprintf(os.Stderr, "mutation: no mutation's name contains %q; -list shows the names\n", run)
+		return 2
+	}
+	if list {
+		for _, m := range picked {
+			fmt.Fprintf(out, "%-36s %-8s %s\n", m.Name, m.Rule, m.File)
+		}
+		return 0
+	}
+	dir, err := os.MkdirTemp("", "hnsim-mutation-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutation:", err)
+		return 3
+	}
+	defer os.RemoveAll(dir)
+	if err := mustBeGreen(root, dir); err != nil {
+		fmt.Fprintln(os.Stderr, "mutation: the unbroken model does not pass, so nothing can be learnt:", err)
+		return 3
+	}
+	return report(out, tryAll(root, dir, picked, jobs))
+}
+
+// tryAll runs the mutations, jobs at a time, and keeps their order.
+func tryAll(root, dir string, ms []Mutation, jobs int) []outcome {
+	res := make([]outcome, len(ms))
+	sem := make(chan struct{}, max(jobs, 1))
+	var wg sync.WaitGroup
+	for i, m := range ms {
+		wg.Add(1)
+		sem <- struct{}{}
+		go func() {
+			defer wg.Done()
+			start := time.Now()
+			red, err := try(root, filepath.Join(dir, fmt.Sprint(i)), m)
+			res[i] = outcome{m, red, err, time.Since(start)}
+			<-sem
+		}()
+	}
+	wg.Wait()
+	return res
+}
+
+func report(out io.Writer, res []outcome) int {
+	unnoticed, broken := 0, 0
+	for _, o := range res {
+		switch {
+		case o.err != nil:
+			broken++
+			fmt.Fprintf(out, "ERROR     %-36s %v\n", o.m.Name, o.err)
+		case len(o.red) == 0:
+			unnoticed++
+			fmt.Fprintf(out, "UNNOTICED %-36s %s: no scenario went red\n", o.m.Name, o.m.Rule)
+		default:
+			fmt.Fprintf(out, "red       %-36s %s\n", o.m.Name, shorten(o.red, 6))
+		}
+	}
+	fmt.Fprintf(out, "%d mutations: %d noticed, %d unnoticed, %d could not be tried\n",
+		len(res), len(res)-unnoticed-broken, unnoticed, broken)
+	switch {
+	case broken > 0:
+		return 3
+	case unnoticed > 0:
+		return 1
+	}
+	return 0
+}
+
+func shorten(ids []string, n int) string {
+	if len(ids) <= n {
+		return strings.Join(ids, " ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(ids[:n], " "), len(ids)-n)
+}
+
+// try builds the model with m applied and returns the scenarios that fail.
+func try(root, dir string, m Mutation) ([]string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(root, filepath.FromSlash(m.File))
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if n := strings.Count(string(src), m.Old); n != 1 {
+		return nil, fmt.Errorf("%s: the text to replace occurs %d times, want once; bring the mutation up to date", m.File, n)
+	}
+	broken := filepath.Join(dir, "broken.go")
+	if err := os.WriteFile(broken, []byte(strings.Replace(string(src), m.Old, m.New, 1)), 0o644); err != nil {
+		return nil, err
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: broken}})
+	if err != nil {
+		return nil, err
+	}
+	overlayFile := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(overlayFile, overlay, 0o644); err != nil {
+		return nil, err
+	}
+	bin := filepath.Join(dir, "hnsim")
+	if err := build(root, bin, "-overlay", overlayFile); err != nil {
+		return nil, err
+	}
+	return failing(bin, dir)
+}
+
+func mustBeGreen(root, dir string) error {
+	bin := filepath.Join(dir, "hnsim")
+	if err := build(root, bin); err != nil {
+		return err
+	}
+	red, err := failing(bin, dir)
+	if err == nil && len(red) > 0 {
+		err = fmt.Errorf("failing: %s", shorten(red, 10))
+	}
+	return err
+}
+
+func build(root, bin string, flags ...string) error {
+	args := append([]string{"build", "-o", bin}, flags...)
+	cmd := exec.Command("go", append(args, "./cmd/hnsim")...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// runTimeout bounds one run of the suite: a broken model may loop.
+const runTimeout = 2 * time.Minute
+
+// failing runs the suite and lists the scenarios that did not pass. A model
+// that crashes or hangs has been noticed too.
+func failing(bin, dir string) ([]string, error) {
+	cmd := exec.Command(bin, "run", "--format", "json", "--out", filepath.Join(dir, "out"))
+	cmd.Dir = dir
+	var stdout strings.Builder
+	cmd.Stdout = &stdout
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	timer := time.AfterFunc(runTimeout, func() { _ = cmd.Process.Kill() })
+	err := cmd.Wait()
+	if !timer.Stop() {
+		return []string{"(the suite hung)"}, nil
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return nil, err
+	}
+	var sum struct {
+		Results []struct{ ID, Status string }
+	}
+	if jerr := json.Unmarshal([]byte(stdout.String()), &sum); jerr != nil {
+		if exit != nil {
+			return []string{"(the suite crashed)"}, nil
+		}
+		return nil, fmt.Errorf("the suite's JSON: %w", jerr)
+	}
+	var red []string
+	for _, r := range sum.Results {
+		if r.Status != "passed" && r.Status != "skipped" && r.Status != "xfail" {
+			red = append(red, r.ID)
+		}
+	}
+	sort.Strings(red)
+	return red, nil
+}
+
+func moduleRoot() (string, error) {
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", err
+	}
+	mod := strings.TrimSpace(string(out))
+	if filepath.Base(mod) != "go.mod" {
+		return "", errors.New("run it inside the module")
+	}
+	return filepath.Dir(mod), nil
+}
