@@ -14,6 +14,7 @@ type Reporter struct {
 	MAC MAC
 	IP  netip.Addr // of the offending packet's version
 	TTL uint8      // 0: DefaultTTL
+	ID  uint16     // IPv4 identification of the error
 	// QuoteLen is how many bytes of an IPv4 payload to quote behind the IP
 	// header; 0 is the minimum of eight bytes that RFC 792 requires, as in the
 	// contract's vector V3. It is the default because it is what a translator
@@ -86,7 +87,7 @@ func (r Reporter) Error(frame []byte, m *Meta, e ICMPFields) []byte {
 	}
 	f := Frame{
 		EthDst: Ethernet(frame).Src(), EthSrc: r.MAC,
-		IP:      &IPFields{Src: r.IP, Dst: m.Src(frame), TTL: r.TTL},
+		IP:      &IPFields{Src: r.IP, Dst: m.Src(frame), TTL: r.TTL, ID: uint32(r.ID)},
 		ICMP:    &e,
 		Payload: quote,
 	}
