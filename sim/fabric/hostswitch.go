@@ -1,0 +1,114 @@
+package fabric
+
+import (
+	"net/netip"
+	"strconv"
+
+	"github.com/hnsim/hnsim/sim/vfp"
+	"github.com/hnsim/hnsim/sim/vswitch"
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// hostSwitch joins a virtual switch to the loop: frames enter it through
+// switchIn and leave it as its Sink.
+type hostSwitch struct {
+	h     *Host
+	sw    *vswitch.Switch
+	prog  *SwitchProgram
+	batch vfp.Batch
+	ins   map[vfp.PortID]*switchIn
+	vxlan []uint16
+}
+
+func (h *Host) newSwitch(p *SwitchProgram) *hostSwitch {
+	s := &hostSwitch{h: h, sw: vswitch.New(), prog: p, ins: map[vfp.PortID]*switchIn{}}
+	s.sw.SetFlowCache(!h.cfg.NoFlowCache)
+	s.sw.SetNextHop(nextHop{s})
+	return s
+}
+
+// switchIn is a port of the switch as a point that frames arrive at.
+type switchIn struct {
+	s     *hostSwitch
+	port  vfp.PortID
+	point string
+}
+
+func (s *hostSwitch) in(port vfp.PortID) *switchIn {
+	if s.ins[port] == nil {
+		s.ins[port] = &switchIn{s, port, s.h.cfg.Name + "/" + s.prog.Config.Name + "/" + portName(port)}
+	}
+	return s.ins[port]
+}
+
+func (i *switchIn) Point() string { return i.point }
+
+func (i *switchIn) Arrive(now int64, frame []byte, id uint64) { i.s.enter(now, i.port, frame, id) }
+
+// enter runs one frame through the switch.
+func (s *hostSwitch) enter(now int64, port vfp.PortID, frame []byte, id uint64) {
+	b := &s.batch
+	b.Now, b.N, b.Trace = now, 1, nil
+	if s.h.cfg.Trace != nil {
+		b.Trace = s.h.cfg.Trace(id)
+	}
+	p := &b.Pkts[0]
+	p.Reset(frame)
+	p.ID, p.InPort = id, port
+	s.sw.Process(b, s)
+}
+
+// Deliver takes a frame that leaves the switch.
+func (s *hostSwitch) Deliver(now int64, port vfp.PortID, p *vfp.Packet) {
+	if port == s.prog.Wire && s.prog.Uplink != "" {
+		s.h.nic.Send(now, p.Bytes(), p.ID)
+		return
+	}
+	for _, k := range s.h.ifaceKeys() {
+		i := s.h.ifaces[k]
+		if i.Switch == s.prog.Config.Name && i.Port == port {
+			s.h.net.Loop.Post(now, stackIn{i}, p.Bytes(), p.ID)
+			return
+		}
+	}
+	// A port that is open has somebody behind it, unless its compartment is
+	// being torn down at this instant: the frame is lost with it.
+	s.h.net.dropAt(now, s.h.cfg.Name, s.place(port), vfp.DropLinkDown, p.Bytes(), p.ID)
+}
+
+// Dropped reports what the switch dropped.
+func (s *hostSwitch) Dropped(now int64, port vfp.PortID, p *vfp.Packet) {
+	s.h.net.dropAt(now, s.h.cfg.Name, s.place(port), p.Reason, p.Bytes(), p.ID)
+}
+
+func (s *hostSwitch) place(port vfp.PortID) string {
+	for i := range s.prog.Config.Ports {
+		if s.prog.Config.Ports[i].ID == port {
+			return s.prog.Config.Name + "/" + s.prog.Config.Ports[i].Name
+		}
+	}
+	return s.prog.Config.Name + "/" + portName(port)
+}
+
+// stackIn is an interface of a compartment as a point that frames arrive at.
+type stackIn struct{ i *hostIface }
+
+func (i stackIn) Point() string { return i.i.comp.Stack.Name() + "/" + i.i.Name }
+
+func (i stackIn) Arrive(now int64, frame []byte, id uint64) { i.i.iface.Receive(now, frame, id) }
+
+// nextHop resolves outer headers with the host's own neighbours (layer
+// VNET_PA_ROUTE_LAYER). Frames that wait leave through the NIC, not through
+// the host vNIC: they are encapsulated already and must not be walked again.
+type nextHop struct{ s *hostSwitch }
+
+func (n nextHop) Resolve(now int64, dst netip.Addr) (src, hop wire.MAC, ok bool) {
+	return n.s.h.Stack().Resolve(now, dst)
+}
+
+func (n nextHop) Hold(now int64, dst netip.Addr, frame []byte) {
+	n.s.h.Stack().HoldFor(now, dst, frame, n.s.h.net.Loop.NextID(), n.s.h.nic.Send)
+}
+
+// portName names a port that is not in the program.
+func portName(port vfp.PortID) string { return "port" + strconv.FormatUint(uint64(port), 10) }
