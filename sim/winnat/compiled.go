@@ -77,14 +77,19 @@ func staticInsideKey(proto uint8, addr uint32, port uint16) wire.Key4 {
 // published finds the static mapping of an external address and port: one for
 // exactly this address before one for all.
 func (c *compiled) published(proto uint8, addr uint32, port uint16) *static {
-	i := c.byExt.get(extKey(proto, addr, port))
-	if i == 0 {
-		i = c.byExt.get(extKey(proto, 0, port))
-	}
+	i := c.publishedIndex(proto, addr, port)
 	if i == 0 {
 		return nil
 	}
 	return &c.static[i-1]
+}
+
+// publishedIndex is the index of published + 1, 0 if there is none.
+func (c *compiled) publishedIndex(proto uint8, addr uint32, port uint16) uint32 {
+	if i := c.byExt.get(extKey(proto, addr, port)); i != 0 {
+		return i
+	}
+	return c.byExt.get(extKey(proto, 0, port))
 }
 
 // publishes reports whether a static mapping of any address uses the port, so
@@ -131,8 +136,8 @@ func (c *compiled) mappingScope(proto uint8, addr uint32, port uint16) (uint32, 
 	return 0, 0
 }
 
-// filtering is the setting for the protocol. Replies to ICMP queries are
-// always matched on the remote address (rule NAT-55).
+// filtering is the setting for the protocol. Replies to ICMP queries always
+// need a session: the identifier and the remote address count (rule NAT-55).
 func (c *compiled) filtering(proto uint8) Filtering {
 	switch proto {
 	case wire.ProtoTCP:
@@ -140,7 +145,7 @@ func (c *compiled) filtering(proto uint8) Filtering {
 	case wire.ProtoUDP:
 		return c.FilteringUDP
 	}
-	return FilterAddress
+	return FilterAddressAndPort
 }
 
 func addrPort(addr uint32, port uint16) netip.AddrPort {

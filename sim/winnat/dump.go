@@ -93,16 +93,14 @@ type MappingInfo struct {
 func (n *NAT) Mappings(now int64) []MappingInfo {
 	n.expireAll(now)
 	left := make(map[uint32]time.Duration)
-	sessions := make(map[StaticMapping]int)
+	published := make(map[uint32]int) // sessions by index in Static + 1
 	for i := range n.sessions {
 		switch s := &n.sessions[i]; {
 		case s.fwd == wire.Key4{}:
 		case s.kind == dynamic:
 			left[s.mapping] = max(left[s.mapping], time.Duration(s.deadline-now))
 		default:
-			if st := n.cfg.staticOf(s); st != nil {
-				sessions[*st]++
-			}
+			published[n.cfg.publishedIndex(s.fwd.Proto(), s.fwd.Dst(), s.fwd.DstPort())]++
 		}
 	}
 	var out []MappingInfo
@@ -120,10 +118,10 @@ func (n *NAT) Mappings(now int64) []MappingInfo {
 		}
 		out = append(out, info)
 	}
-	for _, s := range n.cfg.Static {
+	for i, s := range n.cfg.Static {
 		out = append(out, MappingInfo{
 			Proto: s.Proto, Inside: s.Internal, External: netip.AddrPortFrom(s.VIP, s.ExternalPort),
-			Static: true, Sessions: sessions[s],
+			Static: true, Sessions: published[uint32(i+1)],
 		})
 	}
 	slices.SortStableFunc(out, func(a, b MappingInfo) int {
@@ -131,17 +129,6 @@ func (n *NAT) Mappings(now int64) []MappingInfo {
 			a.External.Addr().Compare(b.External.Addr()), a.Inside.Compare(b.Inside))
 	})
 	return out
-}
-
-// staticOf is the static mapping of a session that is not dynamic.
-func (c *compiled) staticOf(s *session) *StaticMapping {
-	p := c.published(s.fwd.Proto(), s.fwd.Dst(), s.fwd.DstPort())
-	for i := range c.static {
-		if &c.static[i] == p {
-			return &c.Static[i]
-		}
-	}
-	return nil
 }
 
 // SessionInfo describes a session as seen from inside.

@@ -67,10 +67,10 @@ func (n *NAT) track(s *session, i uint32, d dir, now int64, p *vfp.Packet) bool 
 		flags := p.Meta.TCPFlags
 		old := s.tcp
 		if opens(flags) && keeps && old.phase().over() {
-			old, s.tcp, s.win = 0, 0, windows{} // the ports are used for a new connection
+			old, s.tcp, s.win = 0, 0, nil // the ports are used for a new connection
 		}
 		// Numbers of a fragment do not tell how long the segment is.
-		if n.cfg.TCPSeqCheck && !p.Meta.Fragment && !s.win.admit(d, segmentOf(p)) {
+		if n.cfg.TCPSeqCheck && !p.Meta.Fragment && !s.admit(d, segmentOf(p)) {
 			return false
 		}
 		s.tcp = s.tcp.seen(d, flags)
@@ -188,11 +188,7 @@ func (n *NAT) inwardSlow(now int64, p *vfp.Packet, k wire.Key4) decision {
 		return drop(vfp.DropNatFiltered, ruleFilter)
 	}
 	m := &n.mappings[mi]
-	srcPort := k.SrcPort()
-	if proto == wire.ProtoICMP {
-		srcPort = m.port
-	}
-	in := wire.MakeKey4(k.Src(), m.inside, srcPort, m.port, proto, uint32(hookOut))
+	in := wire.MakeKey4(k.Src(), m.inside, k.SrcPort(), m.port, proto, uint32(hookOut))
 	if proto == wire.ProtoTCP && opens(p.Meta.TCPFlags) {
 		s := session{kind: dynamic, fwd: in.Reverse(), out: k.Reverse(), mapping: mi}
 		d, _ := n.open(now, p, s, reverse)

@@ -343,3 +343,5 @@ func (l *lab) run(script string) {
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+
+func asDuration(ns int64) time.Duration { return time.Duration(ns) }

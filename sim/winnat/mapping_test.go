@@ -3,6 +3,7 @@ package winnat
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -259,8 +260,8 @@ func TestNAT16PortsOfHostSocketsAreNotUsed(t *testing.T) {
 	if use := space.Reserve(wire.ProtoUDP, 49360, vfp.Socket, 7); use != vfp.WinNATUse {
 		t.Errorf("a host socket could bind a port of our block: %v", use)
 	}
-	if got := fmt.Sprint(space.Excluded(wire.ProtoUDP)); got != "[{49352 49551}]" {
-		t.Errorf("excluded ranges %s", got)
+	if got := space.Excluded(wire.ProtoUDP); !slices.Equal(got, []vfp.PortRange{{Lo: 49352, Hi: 49551}}) {
+		t.Errorf("excluded ranges %v", got)
 	}
 	n.Close()
 	if got := space.Excluded(wire.ProtoUDP); len(got) != 0 {
@@ -285,6 +286,14 @@ func TestNAT39ExhaustionAndRecovery(t *testing.T) {
 		120s out udp cn2:2>x:53        -> udp h1:50003>x:53`)
 	if d := l.n.Counters(int64(seconds(120))).Drops[vfp.DropNatPoolExhausted]; d != 2 {
 		t.Errorf("%d drops counted", d)
+	}
+}
+
+func TestInboundIsForTheGivenAddressOnly(t *testing.T) {
+	l := newLab(t, static8080)
+	p := mkPacket(mkFrame("tcp x:1>h1:8080 S").Bytes())
+	if res := l.n.Inbound(0, p, place("h1b")); res.Verdict != NotMine {
+		t.Error(res)
 	}
 }
 

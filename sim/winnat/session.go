@@ -42,6 +42,9 @@ const (
 // session is one flow. A forward packet arrives as fwd and leaves as out; a
 // reply arrives as the reverse of out and leaves as the reverse of fwd. The
 // zone of fwd is the hook of forward packets, the zone of out that of replies.
+//
+// It fits a cache line: with 100,000 flows, that line and the one in the table
+// are most of what a packet waits for (BenchmarkEstablished).
 type session struct {
 	fwd, out wire.Key4
 	deadline int64  // the session is gone at this time
@@ -49,8 +52,8 @@ type session struct {
 	mapping  uint32 // of a dynamic session
 	kind     kind
 	tcp      tcpBits
-	sent     bool // the inside has sent: the remote address passes the filter
-	win      windows
+	sent     bool     // the inside has sent: the remote address passes the filter
+	win      *windows // with the knob tcpSeqCheck only
 }
 
 // translate is the tuple with which a packet of direction d leaves.
@@ -236,10 +239,7 @@ func (n *NAT) externalIndex(addr uint32) (int, bool) {
 
 // mappingAt finds the mapping of an external end, 0 if there is none.
 func (n *NAT) mappingAt(proto uint8, addr uint32, port uint16) uint32 {
-	pi, ok := protoIndex(proto)
-	if !ok {
-		return 0
-	}
+	pi, _ := protoIndex(proto) // nothing else has a transport header with ports
 	i := n.pools[pi].owner(port)
 	if i == 0 || n.exts[n.mappings[i].ext].addr != addr {
 		return 0

@@ -78,6 +78,14 @@ func windowScale(opt []byte) (shift uint8, ok bool) {
 // upTo reports a <= b in sequence space.
 func upTo(a, b uint32) bool { return int32(b-a) >= 0 }
 
+// admit is windows.admit for the session's own.
+func (s *session) admit(d dir, g segment) bool {
+	if s.win == nil {
+		s.win = new(windows)
+	}
+	return s.win.admit(d, g)
+}
+
 // admit reports whether a segment of direction d fits, and if so learns from
 // it.
 func (w *windows) admit(d dir, g segment) bool {
