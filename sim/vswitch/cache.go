@@ -1,0 +1,82 @@
+package vswitch
+
+import (
+	"github.com/hnsim/hnsim/sim/vfp"
+)
+
+// The unified flow cache spans steps 5 to 7: an entry at the source port holds
+// the header change of both ports' layers and the forwarding decision between
+// them. The steps around it depend on more than the flow (the clock, the
+// length, neighbours, state of their own) and run for every frame, through the
+// same code.
+//
+// An entry's Transposition.Out is the destination's port id, with these marks:
+const (
+	outToPA  = vfp.PortID(1) << 31 // the next hop is to be resolved
+	outUntag = vfp.PortID(1) << 30 // decapsulated: the VLAN was that of the outer frame
+
+	maxPortID = outUntag - 1
+)
+
+// prefetch parses the batch, computes its cache keys and warms the tables.
+func (s *Switch) prefetch(b *vfp.Batch) {
+	for i := range b.N {
+		b.Pkts[i].Parse()
+	}
+	if s.noCache || !s.snap.vfp {
+		return
+	}
+	// Packets in a row from one port share its table.
+	for i := 0; i < b.N; {
+		id := b.Pkts[i].InPort
+		q := s.snap.port(id)
+		from := i
+		for ; i < b.N && b.Pkts[i].InPort == id; i++ {
+			if q != nil {
+				// The key is that of the frame with its tag, which decides
+				// the VLAN.
+				q.run.vfp.Cache.Key(&b.Pkts[i], &s.keys[i])
+			}
+		}
+		if q != nil {
+			q.run.vfp.Cache.Warm(s.keys[from:i])
+		}
+	}
+}
+
+// cached finishes the packet from the cache, if its flow is there.
+func (s *Switch) cached(f *transit, p *vfp.Packet) bool {
+	if s.noCache || !s.snap.vfp {
+		return false
+	}
+	e, ok := f.in.run.vfp.Cache.Lookup(f.key, p, f.now, s.gen)
+	if !ok {
+		return false
+	}
+	if f.trace != nil {
+		f.trace.Add(vfp.Record{Kind: vfp.TraceCacheHit, Now: f.now, ID: p.ID, Port: f.in.cfg.ID, Dir: vfp.Out, Note: e.T.String()})
+	}
+	out := e.T.Out
+	if out&outUntag != 0 {
+		f.tag = tag{}
+	}
+	x := exit{dst: s.snap.port(out & maxPortID), toPA: out&outToPA != 0, tooBig: e.T.TooBig}
+	s.finish(f, p, &x, e.T.Apply(p))
+	return true
+}
+
+// install remembers the outcome t of a walk that ended at x. Call it before
+// the packet changes.
+func (s *Switch) install(f *transit, w *vfp.Walk, t *vfp.Transposition, x *exit) {
+	if s.noCache || !s.snap.vfp || !f.stable || !vfp.Cachable(w) {
+		return
+	}
+	t.Out, t.TooBig = x.dst.cfg.ID, x.tooBig
+	if x.toPA {
+		t.Out |= outToPA
+	}
+	if w.Decap {
+		t.Out |= outUntag
+	}
+	f.in.run.vfp.Cache.Install(f.key, w, t, s.gen)
+}
