@@ -23,11 +23,11 @@ func (c context) String() string {
 
 func policyContext(parent reflect.Type) context {
 	switch parent {
-	case reflect.TypeFor[Network](), reflect.TypeFor[V1Network]():
+	case reflect.TypeFor[Network](), reflect.TypeFor[V1Network](), reflect.TypeFor[NetworkPolicyRequest]():
 		return networkPolicy
 	case reflect.TypeFor[Subnet](), reflect.TypeFor[V1Subnet](), reflect.TypeFor[IpSubnet]():
 		return subnetPolicy
-	case reflect.TypeFor[Endpoint](), reflect.TypeFor[V1Endpoint]():
+	case reflect.TypeFor[Endpoint](), reflect.TypeFor[V1Endpoint](), reflect.TypeFor[EndpointPolicyRequest]():
 		return endpointPolicy
 	}
 	return anyPolicy
@@ -254,6 +254,24 @@ func decodeSettings(p Policy, out any) error {
 		return err
 	}
 	return nil
+}
+
+// CanonicalSettings writes the settings of a policy the way this package
+// does: known members in the order of the struct, defaults left out. Settings
+// of an unknown type, or that do not decode, come back as they are. Two
+// policies are equal when their canonical settings are (section B.8).
+func CanonicalSettings(p Policy) json.RawMessage {
+	s := findSpec(p.Type)
+	if s == nil {
+		return p.Settings
+	}
+	out := s.settings()
+	if p.Settings != nil {
+		if _, err := settingsInto(p.Settings, out); err != nil {
+			return p.Settings
+		}
+	}
+	return encodeSettings(out)
 }
 
 func encodeSettings(settings any) json.RawMessage {

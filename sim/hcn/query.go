@@ -228,8 +228,13 @@ func (m *ModifyRequest) Resource(kind string) (string, error) {
 
 // Settings of modify requests.
 type (
-	// PolicyRequest carries policies of a network or an endpoint.
-	PolicyRequest struct {
+	// NetworkPolicyRequest carries policies of a network.
+	NetworkPolicyRequest struct {
+		Policies []Policy `json:",omitempty"`
+		Extras   Extras   `json:"-"`
+	}
+	// EndpointPolicyRequest carries policies of an endpoint.
+	EndpointPolicyRequest struct {
 		Policies []Policy `json:",omitempty"`
 		Extras   Extras   `json:"-"`
 	}

@@ -33,6 +33,27 @@ func (e Extras) Get(name string) (json.RawMessage, bool) {
 	return nil, false
 }
 
+// With returns a copy that has the member with this value, replaced where it
+// stands or appended.
+func (e Extras) With(name string, value json.RawMessage) Extras {
+	return setExtra(append(Extras(nil), e...), name, value)
+}
+
+// Without returns a copy without the named members, in any case.
+func (e Extras) Without(names ...string) Extras {
+	var out Extras
+	for _, m := range e {
+		drop := false
+		for _, n := range names {
+			drop = drop || equalFold(n, m.Name)
+		}
+		if !drop {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
 // Base are the members that every object of the schema may have.
 type Base struct {
 	Owner            string          `json:",omitempty"`

@@ -82,6 +82,13 @@ func (c *checker) dns(path string, d *DNS) {
 	}
 }
 
+// ValidateDNS checks the DNS settings that a modify request brings.
+func ValidateDNS(d *DNS, path string) error {
+	c := &checker{}
+	c.dns(path, d)
+	return c.first()
+}
+
 // unknownMembers refuses extras when the knob says so.
 func (c *checker) unknownMembers(doc any) {
 	if c.p.Knobs.UnknownMembers == "refuse" {

@@ -42,9 +42,20 @@ type Config struct {
 	// *hcn.Error from it is the operation's answer and undoes the operation.
 	Apply func(next *State) error
 	// Now is the virtual time, for timestamps in documents.
-	Now    func() time.Duration
-	Ports  Ports
+	Now   func() time.Duration
+	Ports Ports
+	// Stats returns the counters of an endpoint's port; nil counts nothing.
+	Stats func(endpointID string) EndpointStats
+	// Notify receives service notifications after the change that they tell
+	// of. It may call the service.
 	Notify func(Notification)
+}
+
+// EndpointStats are the counters of an endpoint's port, seen from the endpoint.
+type EndpointStats struct {
+	BytesReceived, BytesSent                       uint64
+	PacketsReceived, PacketsSent                   uint64
+	DroppedPacketsIncoming, DroppedPacketsOutgoing uint64
 }
 
 // Notification is what service callbacks receive (section A.3).

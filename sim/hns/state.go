@@ -2,6 +2,7 @@ package hns
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/hnsim/hnsim/sim/hcn"
 )
@@ -21,9 +22,12 @@ type State struct {
 }
 
 // counters make the numbers that are never reused while the service lives.
+// They are part of the State so that an operation that fails uses up none of
+// them, the random generator's position included.
 type counters struct {
 	network, endpoint, balancer, route, namespace, layer uint32
 	compartment                                          uint32
+	rng                                                  uint64
 }
 
 // Network is a network of the store.
@@ -53,8 +57,9 @@ type Network struct {
 
 	Created, MaxEndpoints uint32 // TotalEndpoints and MaxConcurrentEndpoints
 
-	ids      networkIDs
-	sourceV1 bool
+	extensions map[string]bool // switch extensions that were switched, by GUID
+	createdAt  time.Duration
+	ids        networkIDs
 }
 
 // Subnet is a subnet of a network, parsed.
@@ -99,7 +104,6 @@ type Endpoint struct {
 	Doc     *hcn.Endpoint // complete; Policies hold assigned ports
 	MAC     [6]byte
 	Addrs   []Address
-	DNS     []netip.Addr
 	Remote  bool       // another host's endpoint: no port, no MAC of the pool
 	PA      netip.Addr // host that owns a remote endpoint, or the local PA policy
 
@@ -114,12 +118,15 @@ type Endpoint struct {
 	EncapOverhead uint16
 	EncapGiven    bool
 
-	ids endpointIDs
+	sharingBlocks bool // knob attachedSharing=block
+	createdAt     time.Duration
+	ids           endpointIDs
 }
 
-// Attached reports whether packets flow: states 2 and 3 only (rule CMP-08).
+// Attached reports whether packets flow: in states 2 and 3 only (rule
+// CMP-08), and in 2 only where the knob attachedSharing says so (D-12).
 func (e *Endpoint) Attached() bool {
-	return e.State == hcn.EndpointAttached || e.State == hcn.EndpointAttachedSharing
+	return e.State == hcn.EndpointAttached || e.State == hcn.EndpointAttachedSharing && !e.sharingBlocks
 }
 
 // Addr is the endpoint's first address, invalid when it has none (DHCP).
@@ -148,7 +155,9 @@ type Namespace struct {
 	Compartment     uint32 // 0 until the first container starts (rule CMP-07)
 	CompartmentGUID string
 
-	activity string
+	builtIn   bool // the host's own: always there (F.4)
+	createdAt time.Duration
+	activity  string
 }
 
 // Container is a container that runs in a namespace.
@@ -163,8 +172,16 @@ type LoadBalancer struct {
 	Doc       *hcn.LoadBalancer
 	Network   uint32   // Num of the network of its endpoints
 	Endpoints []uint32 // Nums that still exist; empty: the object stays, unprogrammed (C.4)
+	// DSR is whether direct server return is in effect: the flag has none on
+	// a service that lacks the feature.
+	DSR bool
+	// Affinity is the distribution type of each port mapping that is in
+	// effect: always per connection before HNS 12 (rule LB-10).
+	Affinity []hcn.DistributionType
 
-	activity string
+	restored  bool // came back after a restart of the service
+	createdAt time.Duration
+	activity  string
 }
 
 // Route is an SDN route object of the store.
@@ -174,12 +191,13 @@ type Route struct {
 	Network   uint32
 	Endpoints []uint32
 
-	activity string
+	createdAt time.Duration
+	activity  string
 }
 
 // networkIDs are identifiers that only documents show.
 type networkIDs struct {
-	activity, nat, hostNIC, hostPort, hostAlloc, natAlloc, switchID string
+	activity, iface, hostNIC, hostPort, hostAlloc, natAlloc, switchID string
 }
 
 type endpointIDs struct {

@@ -1,0 +1,322 @@
+package hns
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/hnsim/hnsim/sim/hcn"
+)
+
+func (s *State) balancerByID(id string) *LoadBalancer {
+	for _, l := range s.LoadBalancers {
+		if hcn.SameID(l.Doc.ID, id) {
+			return l
+		}
+	}
+	return nil
+}
+
+func (s *State) routeByID(id string) *Route {
+	for _, r := range s.Routes {
+		if hcn.SameID(r.Doc.ID, id) {
+			return r
+		}
+	}
+	return nil
+}
+
+func (t *tx) editBalancer(l *LoadBalancer) *LoadBalancer {
+	c := *l
+	doc := *l.Doc
+	c.Doc = &doc
+	replace(t.next.LoadBalancers, l, &c)
+	t.dirty = true
+	return &c
+}
+
+func (t *tx) editRoute(r *Route) *Route {
+	c := *r
+	doc := *r.Doc
+	c.Doc = &doc
+	replace(t.next.Routes, r, &c)
+	t.dirty = true
+	return &c
+}
+
+// CreateLoadBalancer creates a load balancer from a v2 document.
+func (s *Service) CreateLoadBalancer(id string, settings []byte) (string, error) {
+	doc, err := hcn.DecodeLoadBalancer(settings)
+	if err != nil {
+		return "", hcn.AsError(err)
+	}
+	return s.createBalancer(id, doc, settings)
+}
+
+func (s *Service) createBalancer(id string, doc *hcn.LoadBalancer, settings []byte) (string, error) {
+	err := s.change(func(t *tx) error {
+		l := &LoadBalancer{Doc: doc, activity: t.next.counters.guid(), createdAt: t.s.cfg.Now()}
+		if err := hcn.ValidateLoadBalancer(doc, t.profile()); err != nil {
+			return hcn.InShape(err, hcn.V2, settings)
+		}
+		var err error
+		if doc.ID, err = t.chooseID(id, doc.ID, t.balancerIDTaken); err != nil {
+			return err
+		}
+		id = doc.ID
+		t.next.counters.balancer++
+		l.Num = t.next.counters.balancer
+		doc.Version, doc.State = t.profile().Version.Object(), 2 // F.5
+		t.next.LoadBalancers = append(t.next.LoadBalancers, l)
+		t.dirty = true
+		return hcn.InShape(t.resolveBalancer(l), hcn.V2, settings)
+	})
+	if err != nil {
+		return "", err
+	}
+	return id, nil
+}
+
+// balancerIDTaken looks at both kinds that the v1 shape calls policy lists.
+func (t *tx) balancerIDTaken(id string) bool {
+	return t.next.balancerByID(id) != nil || t.next.routeByID(id) != nil
+}
+
+// resolveBalancer checks a load balancer against the store (D.3 #40, #41) and
+// fills in what follows from it.
+func (t *tx) resolveBalancer(l *LoadBalancer) error {
+	var err error
+	l.Endpoints, l.Network, err = t.resolveEndpoints(l.Doc.HostComputeNetwork, l.Doc.HostComputeEndpoints)
+	if err != nil {
+		return err
+	}
+	l.Doc.HostComputeEndpoints = t.canonicalIDs(l.Endpoints)
+	l.Doc.HostComputeNetwork = t.next.NetworkByNum(l.Network).Doc.ID
+	p := t.profile()
+	l.DSR = l.Doc.Flags&hcn.EnableDSR != 0 && p.Supports(hcn.FeatureDSR)
+	l.Affinity = make([]hcn.DistributionType, len(l.Doc.PortMappings))
+	if p.Supports(hcn.FeatureSessionAffinity) {
+		for i, m := range l.Doc.PortMappings {
+			l.Affinity[i] = m.DistributionType
+		}
+	}
+	return t.checkFrontends(l)
+}
+
+// resolveEndpoints finds the endpoints of a load balancer or a route object;
+// all are on one network.
+func (t *tx) resolveEndpoints(network string, ids []string) ([]uint32, uint32, error) {
+	var nums []uint32
+	var net uint32
+	if network != "" && !hcn.SameID(network, hcn.ZeroGUID) {
+		n := t.next.NetworkByID(network)
+		if n == nil {
+			return nil, 0, hcn.ErrorAt(hcn.ErrNetworkNotFound, "HostComputeNetwork", fmt.Sprintf("%q", network), "the id of a network")
+		}
+		net = n.Num
+	}
+	for i, id := range ids {
+		path := fmt.Sprintf("HostComputeEndpoints[%d]", i)
+		e := t.next.EndpointByID(id)
+		if e == nil {
+			return nil, 0, hcn.ErrorAt(hcn.ErrEndpointNotFound, path, fmt.Sprintf("%q", id), "the id of an endpoint")
+		}
+		if net != 0 && e.Network != net {
+			return nil, 0, hcn.ErrorAt(hcn.ErrInvalidEndpoint, path, fmt.Sprintf("endpoint %q of another network", e.label()), "endpoints of one network")
+		}
+		net = e.Network
+		nums = append(nums, e.Num)
+	}
+	return nums, net, nil
+}
+
+// canonicalIDs are the ids of endpoints in the spelling of the objects
+// themselves (rule B6a).
+func (t *tx) canonicalIDs(nums []uint32) []string {
+	var out []string
+	for _, num := range nums {
+		out = append(out, t.next.EndpointByNum(num).Doc.ID)
+	}
+	return out
+}
+
+// frontend is what no two load balancers may share (rule LB-18). vip is
+// invalid for the host's own addresses (NodePort).
+type frontend struct {
+	vip   netip.Addr
+	proto hcn.ProtocolNumber
+	port  uint16
+}
+
+func frontends(doc *hcn.LoadBalancer) []frontend {
+	vips := []netip.Addr{{}}
+	if len(doc.FrontendVIPs) > 0 {
+		vips = vips[:0]
+		for _, v := range doc.FrontendVIPs {
+			a, _ := netip.ParseAddr(v)
+			vips = append(vips, a)
+		}
+	}
+	var out []frontend
+	for _, v := range vips {
+		for _, m := range doc.PortMappings {
+			out = append(out, frontend{v, m.Protocol, m.ExternalPort})
+		}
+	}
+	return out
+}
+
+func (t *tx) checkFrontends(l *LoadBalancer) error {
+	mine := frontends(l.Doc)
+	for _, other := range t.next.LoadBalancers {
+		if other == l {
+			continue
+		}
+		for _, f := range frontends(other.Doc) {
+			if !slices.Contains(mine, f) {
+				continue
+			}
+			code := hcn.ErrPortAlreadyExists
+			if other.restored {
+				code = hcn.ErrAlreadyExists // G.5: duplicates of restored objects
+			}
+			return hcn.ErrorAt(code, "PortMappings", fmt.Sprintf("%s port %d", f.proto, f.port),
+				"a frontend that load balancer "+other.Doc.ID+" does not have")
+		}
+	}
+	if len(l.Doc.FrontendVIPs) > 0 {
+		return nil
+	}
+	return t.checkNodePorts(l)
+}
+
+// checkNodePorts refuses ports that the host or an endpoint holds (C.4).
+func (t *tx) checkNodePorts(l *LoadBalancer) error {
+	taken := t.takenPorts(nil, l)
+	old := t.s.cur.balancerByID(l.Doc.ID)
+	for i, m := range l.Doc.PortMappings {
+		path := fmt.Sprintf("PortMappings[%d].ExternalPort", i)
+		if owner := clash(taken, published{proto: m.Protocol, port: m.ExternalPort}); owner != "" {
+			return hcn.ErrorAt(hcn.ErrPortAlreadyExists, path, fmt.Sprint(m.ExternalPort), "a port that "+owner+" does not hold")
+		}
+		held := old != nil && slices.Contains(frontends(old.Doc), frontend{proto: m.Protocol, port: m.ExternalPort})
+		if !held && t.s.cfg.Ports != nil && t.s.cfg.Ports.Busy(uint8(m.Protocol), m.ExternalPort) {
+			return hcn.ErrorAt(hcn.ErrPortAlreadyExists, path, fmt.Sprint(m.ExternalPort), "a port that nothing on the host holds or excludes")
+		}
+	}
+	return nil
+}
+
+// ModifyLoadBalancer replaces a load balancer by the document in the request,
+// which is the whole object or a modify request with it in Settings. Services
+// before 15.4 do not have the call; 15.4 takes it and changes nothing (B.9).
+func (s *Service) ModifyLoadBalancer(id string, request []byte) error {
+	return s.change(func(t *tx) error {
+		l := t.next.balancerByID(id)
+		if l == nil {
+			return elementNotFound("load balancer", id)
+		}
+		p := t.profile()
+		if !p.Supports(hcn.FeatureModifyLoadBalancer) {
+			f, _ := hcn.FindFeature(hcn.FeatureModifyLoadBalancer)
+			return hcn.Errorf(hcn.ErrNotImplemented, "needs HNS %s, this is %s", f.RangeText(), p.Version)
+		}
+		body, path := request, ""
+		if hcn.DocumentKind(request) == "modify" {
+			m, err := hcn.ParseModifyRequest(request)
+			if err != nil {
+				return err
+			}
+			body, path = m.Settings, "Settings"
+		}
+		doc, err := hcn.DecodeLoadBalancer(body)
+		if err == nil {
+			err = hcn.ValidateLoadBalancer(doc, p)
+		}
+		if err != nil && path != "" {
+			return prefixed(path, err)
+		} else if err != nil {
+			return hcn.InShape(err, hcn.V2, body)
+		}
+		if p.Version == (hcn.HNSVersion{Major: 15, Minor: 4}) {
+			return nil
+		}
+		doc.ID, doc.Version, doc.State = l.Doc.ID, l.Doc.Version, l.Doc.State
+		c := t.editBalancer(l)
+		c.Doc = doc
+		return t.resolveBalancer(c)
+	})
+}
+
+// CreateRoute creates an SDN route object from a v2 document.
+func (s *Service) CreateRoute(id string, settings []byte) (string, error) {
+	doc, err := hcn.DecodeSDNRoute(settings)
+	if err != nil {
+		return "", hcn.AsError(err)
+	}
+	return s.createRoute(id, doc, settings)
+}
+
+func (s *Service) createRoute(id string, doc *hcn.SDNRoute, settings []byte) (string, error) {
+	err := s.change(func(t *tx) error {
+		if err := hcn.ValidateSDNRoute(doc, t.profile()); err != nil {
+			return hcn.InShape(err, hcn.V2, settings)
+		}
+		var err error
+		if doc.ID, err = t.chooseID(id, doc.ID, t.balancerIDTaken); err != nil {
+			return err
+		}
+		id = doc.ID
+		t.next.counters.route++
+		doc.Version, doc.State = t.profile().Version.Object(), 2
+		r := &Route{Num: t.next.counters.route, Doc: doc, activity: t.next.counters.guid(), createdAt: t.s.cfg.Now()}
+		t.next.Routes = append(t.next.Routes, r)
+		t.dirty = true
+		return t.resolveRoute(r)
+	})
+	if err != nil {
+		return "", err
+	}
+	return id, nil
+}
+
+func (t *tx) resolveRoute(r *Route) error {
+	var err error
+	r.Endpoints, r.Network, err = t.resolveEndpoints(r.Doc.HostComputeNetwork, r.Doc.HostComputeEndpoints)
+	if err != nil {
+		return err
+	}
+	r.Doc.HostComputeEndpoints = t.canonicalIDs(r.Endpoints)
+	r.Doc.HostComputeNetwork = t.next.NetworkByNum(r.Network).Doc.ID
+	return nil
+}
+
+// ModifyRoute replaces a route object by the document in the request, whole or
+// in the Settings of a modify request.
+func (s *Service) ModifyRoute(id string, request []byte) error {
+	return s.change(func(t *tx) error {
+		r := t.next.routeByID(id)
+		if r == nil {
+			return elementNotFound("route", id)
+		}
+		body := request
+		if hcn.DocumentKind(request) == "modify" {
+			m, err := hcn.ParseModifyRequest(request)
+			if err != nil {
+				return err
+			}
+			body = m.Settings
+		}
+		doc, err := hcn.DecodeSDNRoute(body)
+		if err != nil {
+			return err
+		}
+		if err := hcn.ValidateSDNRoute(doc, t.profile()); err != nil {
+			return hcn.InShape(err, hcn.V2, body)
+		}
+		doc.ID, doc.Version, doc.State = r.Doc.ID, r.Doc.Version, r.Doc.State
+		c := t.editRoute(r)
+		c.Doc = doc
+		return t.resolveRoute(c)
+	})
+}

@@ -1,0 +1,84 @@
+package hns
+
+import (
+	"slices"
+
+	"github.com/hnsim/hnsim/sim/hcn"
+)
+
+// Stop ends the service: every call fails with 0x6b5 until Start. The data
+// plane keeps forwarding (rule LB-21).
+func (s *Service) Stop() {
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
+	s.notify(Notification{Type: ServiceDisconnect, Data: []byte(`{"ID":"` + hcn.ZeroGUID + `","Flags":0}`)})
+}
+
+// Start brings a stopped service back. What it remembers is the knob
+// hnsRestart: everything, or networks and namespaces without endpoints and
+// load balancers (G.5).
+func (s *Service) Start() error {
+	s.mu.Lock()
+	s.stopped = false
+	s.mu.Unlock()
+	return s.change(func(t *tx) error {
+		t.dirty = true
+		if t.knobs().HNSRestart == "lose-endpoints" {
+			t.loseEndpoints()
+			return nil
+		}
+		for _, l := range t.next.LoadBalancers {
+			t.editBalancer(l).restored = true
+		}
+		return nil
+	})
+}
+
+// Restart stops and starts the service.
+func (s *Service) Restart() error {
+	s.Stop()
+	return s.Start()
+}
+
+func (t *tx) loseEndpoints() {
+	t.next.Endpoints, t.next.LoadBalancers, t.next.Routes = nil, nil, nil
+	for _, n := range t.next.Namespaces {
+		t.editNamespace(n).Endpoints = nil
+	}
+}
+
+// Reboot restarts the host: endpoints, load balancers, routes and namespaces
+// are gone; NAT and ICS networks are gone since RS5 (rule NAT-06); external
+// networks stay unless their flag or the knob rebootExternal says otherwise
+// (G.5). Containers are gone with their namespaces.
+func (s *Service) Reboot() error {
+	s.mu.Lock()
+	s.stopped = false
+	s.mu.Unlock()
+	return s.change(func(t *tx) error {
+		t.dirty = true
+		t.next.Endpoints, t.next.LoadBalancers, t.next.Routes, t.next.Namespaces = nil, nil, nil, nil
+		t.next.Networks = slices.DeleteFunc(t.next.Networks, func(n *Network) bool { return !t.outlivesReboot(n) })
+		t.next.counters.compartment = hostCompartmentID // numbers start again with the session
+		t.addHostNamespace()
+		for _, n := range t.next.Networks {
+			c := t.editNetwork(n)
+			c.Created, c.MaxEndpoints = 0, 0
+		}
+		return nil
+	})
+}
+
+func (t *tx) outlivesReboot(n *Network) bool {
+	if n.Doc.Flags&hcn.EnableNonPersistent != 0 {
+		return false
+	}
+	switch n.Type {
+	case hcn.NAT, hcn.ICS:
+		return t.profile().OSBuild < buildNATGone
+	case hcn.Transparent, hcn.L2Bridge, hcn.L2Tunnel, hcn.Overlay:
+		return t.knobs().RebootExternal == "keep"
+	}
+	return true
+}
