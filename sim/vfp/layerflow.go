@@ -361,9 +361,11 @@ func (p *Port) commit(w *Walk) {
 	f.nMade = 0
 }
 
-// abandon forgets them: the port has dropped the packet.
+// abandon forgets them: the port has dropped the packet. The next one makes
+// and loses them again, and a pool may notice, so that is not to be skipped.
 func (p *Port) abandon(w *Walk) {
 	f := &w.flows
+	w.NoCache = w.NoCache || f.nMade > 0
 	for _, id := range f.made[:f.nMade] {
 		p.store.discard(id)
 	}

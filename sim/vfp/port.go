@@ -228,7 +228,10 @@ func (p *Port) walkLayer(w *Walk, l *layer) Outcome {
 		}
 	}
 	if out == Stop {
-		w.flows.nat.release()
+		if w.flows.nat.pool != nil {
+			w.NoCache = true // see abandon
+			w.flows.nat.release()
+		}
 		if w.Trace != nil && w.Drop != DropNone {
 			w.Trace.add(w, Record{Kind: TraceDrop, Layer: l.Name, Drop: w.Drop})
 		}
