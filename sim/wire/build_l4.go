@@ -104,35 +104,6 @@ func (f *Frame) udpFields(ip *IPFields, data []byte) *UDPFields {
 	}
 }
 
-// FlowHash is the hash of a frame's flow: of its IP flow key, without zone, or
-// of the Ethernet addresses of other frames. All packets of a flow have the
-// same, but for fragments, whose later ones show no ports: a fragment's hash
-// leaves the ports out so that a datagram stays together.
-func FlowHash(frame []byte) uint64 {
-	var m Meta
-	Parse(frame, &m)
-	return m.FlowHash(frame)
-}
-
-// FlowHash is FlowHash of a parsed frame.
-func (m *Meta) FlowHash(frame []byte) uint64 {
-	src, dst := m.SrcPort, m.DstPort
-	if m.Fragment {
-		src, dst = 0, 0
-	}
-	switch {
-	case m.IsIPv4:
-		ip := IPv4(frame[m.L3:])
-		return MakeKey4(ip.Src(), ip.Dst(), src, dst, m.Proto, 0).Hash()
-	case m.IsIPv6:
-		ip := IPv6(frame[m.L3:])
-		return MakeKey6(ip.Src(), ip.Dst(), src, dst, m.Proto, 0).Hash()
-	case len(frame) >= EthernetLen:
-		return mix(binary.BigEndian.Uint64(frame)^hashSeedA, uint64(binary.BigEndian.Uint32(frame[8:]))^hashSeedB)
-	}
-	return 0
-}
-
 func (u *UDPFields) build(ip *IPFields, data []byte) ([]byte, error) {
 	if UDPLen+len(data) > 0xffff {
 		return nil, fmt.Errorf("a UDP datagram of %d bytes", UDPLen+len(data))
@@ -150,8 +121,9 @@ func (u *UDPFields) build(ip *IPFields, data []byte) ([]byte, error) {
 	case u.Checksum != nil:
 		h.SetChecksum(*u.Checksum)
 	case !u.NoChecksum:
-		// The pseudo-header has the length that the header claims.
-		h.SetChecksum(UDPZero(^Fold(Sum(b, ip.pseudo(ProtoUDP, h.Length())))))
+		// A receiver sums what the length field claims.
+		covered := b[:min(len(b), max(h.Length(), UDPLen))]
+		h.SetChecksum(UDPZero(^Fold(Sum(covered, ip.pseudo(ProtoUDP, h.Length())))))
 	}
 	return b, nil
 }

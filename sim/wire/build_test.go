@@ -135,12 +135,13 @@ func TestEveryLayerOfVerifyIsNamed(t *testing.T) {
 		f.IP = &IPFields{Src: ip("fd00::1"), Dst: ip("fd00::2")}
 		return f.Bytes()
 	}
-	n := uint16(7)
+	n, shorter := uint16(7), uint16(10)
 	tests := []struct {
 		name  string
 		frame []byte
 		want  string
 	}{
+		{"UDP that ends before its datagram", (&Frame{IP: &IPFields{Src: ipH1, Dst: ipH2}, UDP: &UDPFields{Length: &shorter}, Payload: []byte("hello")}).Bytes(), ""},
 		{"IPv4", flip(inner().Bytes(), 14+8), "ip: "},
 		{"UDP data", flip(inner().Bytes(), 42), "udp: "},
 		{"UDP length", (&Frame{IP: &IPFields{Src: ipH1, Dst: ipH2}, UDP: &UDPFields{Length: &n}}).Bytes(), "udp: length 7"},

@@ -160,6 +160,34 @@ func TestFragmentsOfFragmentsMakeTheOriginal(t *testing.T) {
 	checkFrame(t, "reassembled", reassemble(t, all), whole)
 }
 
+// RFC 8200 section 4.5: what routers look at precedes the fragment header, what
+// the destination looks at is cut with the data.
+func TestTheFragmentHeaderFollowsWhatRoutersLookAt(t *testing.T) {
+	hop, routing, dest := ExtFields{Proto: ProtoHopByHop}, ExtFields{Proto: ProtoRouting}, ExtFields{Proto: ProtoDestOpts}
+	tests := []struct {
+		name string
+		ext  []ExtFields
+		want uint16 // offset of the fragment header in the packet
+	}{
+		{"nothing", nil, 40}, {"hop-by-hop", []ExtFields{hop}, 48}, {"destination options", []ExtFields{dest}, 40},
+		{"hop-by-hop and destination options", []ExtFields{hop, dest}, 48}, {"routing", []ExtFields{dest, routing}, 56},
+		{"everything", []ExtFields{hop, dest, routing, dest}, 64},
+	}
+	for _, tt := range tests {
+		f := bigUDP("fd00::1", 1000)
+		f.IP.Ext = tt.ext
+		pieces, _ := Fragment(f.Bytes(), 600, 1)
+		for i, p := range pieces {
+			var m Meta
+			Parse(p, &m)
+			if m.FragHeader != EthernetLen+tt.want {
+				t.Errorf("%s: fragment %d has its header at %d, want %d", tt.name, i, m.FragHeader-EthernetLen, tt.want)
+			}
+		}
+		checkFrame(t, tt.name, reassemble(t, pieces), f.Bytes())
+	}
+}
+
 func TestOnlyCopiedOptionsAreRepeated(t *testing.T) {
 	f := bigUDP("10.0.0.1", 100)
 	f.IP.Options = []byte{7, 3, 4, 1, 0x94, 4, 0, 0} // record route, NOP, router alert

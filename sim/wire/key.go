@@ -126,6 +126,35 @@ func (k Key6) Hash() uint64 {
 	return mix(s^hashSeedC^k.B, d^hashSeedA)
 }
 
+// FlowHash is the hash of a frame's flow: of its IP flow key, without zone, or
+// of the Ethernet addresses of other frames. All packets of a flow have the
+// same, but for fragments, whose later ones show no ports: a fragment's hash
+// leaves the ports out so that a datagram stays together.
+func FlowHash(frame []byte) uint64 {
+	var m Meta
+	Parse(frame, &m)
+	return m.FlowHash(frame)
+}
+
+// FlowHash is FlowHash of a parsed frame.
+func (m *Meta) FlowHash(frame []byte) uint64 {
+	src, dst := m.SrcPort, m.DstPort
+	if m.Fragment {
+		src, dst = 0, 0
+	}
+	switch {
+	case m.IsIPv4:
+		ip := IPv4(frame[m.L3:])
+		return MakeKey4(ip.Src(), ip.Dst(), src, dst, m.Proto, 0).Hash()
+	case m.IsIPv6:
+		ip := IPv6(frame[m.L3:])
+		return MakeKey6(ip.Src(), ip.Dst(), src, dst, m.Proto, 0).Hash()
+	case len(frame) >= EthernetLen:
+		return mix(binary.BigEndian.Uint64(frame)^hashSeedA, uint64(binary.BigEndian.Uint32(frame[8:]))^hashSeedB)
+	}
+	return 0
+}
+
 // String is like "6 10.0.0.1:40000>10.0.0.2:53 zone 4096".
 func (k Key4) String() string {
 	return keyString(AddrFrom4(k.Src()), AddrFrom4(k.Dst()), k.B)

@@ -76,102 +76,107 @@ type Meta struct {
 // nor the UDP length field.
 func Parse(frame []byte, m *Meta) ParseError {
 	*m = Meta{}
+	m.End = len(frame)
 	if len(frame) < EthernetLen {
-		m.End = len(frame)
 		return Truncated
 	}
 	l2 := EthernetLen
 	et := binary.BigEndian.Uint16(frame[ethType:])
-	if et == EtherTypeVLAN {
-		if len(frame) < EthernetLen+VLANTagLen {
-			m.L2Len, m.L3, m.L4, m.Payload, m.End = l2, l2, l2, l2, len(frame)
-			m.EtherType = et
-			return Truncated
-		}
+	if et == EtherTypeVLAN && len(frame) >= EthernetLen+VLANTagLen {
 		m.HasVLAN = true
 		m.TCI = TCI(binary.BigEndian.Uint16(frame[vlanTCI:]))
 		et = binary.BigEndian.Uint16(frame[tagType:])
 		l2 += VLANTagLen
 	}
-	m.L2Len, m.L3, m.L4, m.Payload, m.End = l2, l2, l2, l2, len(frame)
+	m.L2Len, m.L3, m.L4, m.Payload = l2, l2, l2, l2
 	m.EtherType = et
 	switch et {
 	case EtherTypeIPv4:
-		return parseIPv4(frame, m)
+		return parseIPv4(frame[l2:], m, l2)
 	case EtherTypeIPv6:
-		return parseIPv6(frame, m)
+		return parseIPv6(frame[l2:], m, l2)
 	case EtherTypeARP:
-		a := ARP(frame[l2:])
-		if len(a) < ARPLen {
+		if len(frame) < l2+ARPLen {
 			return Truncated
 		}
-		if !a.IsValid() {
+		if !ARP(frame[l2:]).IsValid() {
 			return BadHeaderLen
 		}
 		m.IsARP = true
+	case EtherTypeVLAN:
+		if !m.HasVLAN {
+			return Truncated
+		}
 	}
 	return OK
 }
 
-func parseIPv4(frame []byte, m *Meta) ParseError {
-	ip := IPv4(frame[m.L3:])
-	if err := ip.check(); err != OK {
-		return err
+// The functions below get what they need as arguments rather than from m: they
+// would wait for their own stores.
+
+// parseIPv4 reads the packet b, which is at l3 in the frame.
+func parseIPv4(b []byte, m *Meta, l3 int) ParseError {
+	if len(b) < IPv4MinLen {
+		return Truncated
 	}
+	head := binary.BigEndian.Uint64(b) // version to fragment offset
+	hl, tl := int(head>>56&15)*4, int(head>>32&0xffff)
+	if head>>60 != 4 || hl < IPv4MinLen || tl < hl || tl > len(b) {
+		return IPv4(b).check()
+	}
+	proto := b[ip4Proto]
 	m.IsIPv4 = true
-	m.L4 = m.L3 + ip.HeaderLen()
-	m.Payload = m.L4
-	m.End = m.L3 + ip.TotalLen()
-	m.Proto = ip.Proto()
-	if f := ip.frag() & (ip4MF | ip4OffMask); f != 0 {
+	m.Proto = proto
+	m.L4, m.Payload, m.End = l3+hl, l3+hl, l3+tl
+	if f := uint16(head) & (ip4MF | ip4OffMask); f != 0 {
 		m.Fragment = true
 		m.FirstFragment = f == ip4MF
-		if !m.FirstFragment {
+		if f != ip4MF {
 			return OK
 		}
 	}
-	return parseL4(frame[m.L4:m.End], m)
+	if proto == ProtoICMPv6 {
+		return OK // not ICMP of this version
+	}
+	return parseL4(b[hl:tl], m, proto, l3+hl)
 }
 
-func parseIPv6(frame []byte, m *Meta) ParseError {
-	ip := IPv6(frame[m.L3:])
+// parseIPv6 reads the packet b, which is at l3 in the frame.
+func parseIPv6(b []byte, m *Meta, l3 int) ParseError {
+	ip := IPv6(b)
 	if err := ip.check(); err != OK {
 		return err
 	}
-	m.Proto = ip.NextHeader()
-	m.L4 = m.L3 + IPv6Len
-	end := m.L4 + ip.PayloadLen()
-	switch m.Proto {
+	proto, off := ip.NextHeader(), IPv6Len
+	end := IPv6Len + ip.PayloadLen()
+	switch proto {
 	case ProtoTCP, ProtoUDP, ProtoICMPv6: // no extension headers to walk
 	default:
-		w := ip.WalkExt()
+		w := walkExt(b[:end])
 		if w.Err != OK {
-			m.Proto, m.L4 = 0, m.L3
 			return w.Err
 		}
-		m.Proto = w.Proto
-		m.L4 = m.L3 + w.Off
+		proto, off = w.Proto, w.Off
 		if w.Frag != 0 {
-			m.FragHeader = uint16(m.L3 + w.Frag)
-			h := IPv6Fragment(ip[w.Frag:])
-			off := h.Offset()
-			m.Fragment = off != 0 || h.More()
-			m.FirstFragment = off == 0 && m.Fragment
+			m.FragHeader = uint16(l3 + w.Frag)
+			h := IPv6Fragment(b[w.Frag:])
+			m.FirstFragment = h.Offset() == 0 && h.More()
+			m.Fragment = h.Offset() != 0 || h.More()
 		}
 	}
 	m.IsIPv6 = true
-	m.Payload = m.L4
-	m.End = end
-	if m.Fragment && !m.FirstFragment {
+	m.Proto = proto
+	m.L4, m.Payload, m.End = l3+off, l3+off, l3+end
+	if (m.Fragment && !m.FirstFragment) || proto == ProtoICMP {
 		return OK
 	}
-	return parseL4(frame[m.L4:end], m)
+	return parseL4(b[off:end], m, proto, l3+off)
 }
 
-// parseL4 reads the transport header at the start of b, which ends with the
-// datagram. ICMP of the other IP version is not a transport header to us.
-func parseL4(b []byte, m *Meta) ParseError {
-	switch m.Proto {
+// parseL4 reads the transport header at the start of b, which is at l4 in the
+// frame and ends with the datagram.
+func parseL4(b []byte, m *Meta, proto uint8, l4 int) ParseError {
+	switch proto {
 	case ProtoTCP:
 		if len(b) < TCPMinLen {
 			return TruncatedL4
@@ -183,28 +188,28 @@ func parseL4(b []byte, m *Meta) ParseError {
 		if hl > len(b) {
 			return TruncatedL4
 		}
-		m.SrcPort, m.DstPort = TCP(b).SrcPort(), TCP(b).DstPort()
-		m.TCPFlags = TCP(b).Flags()
-		m.Payload = m.L4 + hl
+		ports := binary.BigEndian.Uint32(b)
+		m.SrcPort, m.DstPort = uint16(ports>>16), uint16(ports)
+		m.TCPFlags = b[tcpFlags]
+		m.Payload = l4 + hl
 	case ProtoUDP:
 		if len(b) < UDPLen {
 			return TruncatedL4
 		}
-		m.SrcPort, m.DstPort = UDP(b).SrcPort(), UDP(b).DstPort()
-		m.Payload = m.L4 + UDPLen
+		ports := binary.BigEndian.Uint32(b)
+		m.SrcPort, m.DstPort = uint16(ports>>16), uint16(ports)
+		m.Payload = l4 + UDPLen
 	case ProtoICMP, ProtoICMPv6:
-		if (m.Proto == ProtoICMP) != m.IsIPv4 {
-			return OK
-		}
 		if len(b) < ICMPLen {
 			return TruncatedL4
 		}
-		m.ICMPType, m.ICMPCode = b[icmpType], b[icmpCode]
-		if (m.IsIPv4 && isQuery4(m.ICMPType)) || (m.IsIPv6 && isQuery6(m.ICMPType)) {
+		kind := b[icmpType]
+		m.ICMPType, m.ICMPCode = kind, b[icmpCode]
+		if (proto == ProtoICMP && isQuery4(kind)) || (proto == ProtoICMPv6 && isQuery6(kind)) {
 			id := binary.BigEndian.Uint16(b[icmpID:])
 			m.SrcPort, m.DstPort = id, id
 		}
-		m.Payload = m.L4 + ICMPLen
+		m.Payload = l4 + ICMPLen
 	default:
 		return OK
 	}

@@ -45,6 +45,8 @@ func TestParseDescribesEveryKindOfFrame(t *testing.T) {
 			Meta{L2Len: 14, L3: 14, L4: 62, Payload: 70, End: 70, EtherType: EtherTypeIPv6, IsIPv6: true, HasL4: true, Proto: ProtoUDP, SrcPort: 1, DstPort: 2, FragHeader: 54, Fragment: true, FirstFragment: true}},
 		{"a later IPv6 fragment ends the walk", Frame{IP: later6, Payload: make([]byte, 16)},
 			Meta{L2Len: 14, L3: 14, L4: 62, Payload: 62, End: 78, EtherType: EtherTypeIPv6, IsIPv6: true, Proto: ProtoDestOpts, FragHeader: 54, Fragment: true}},
+		{"UDP behind an authentication header", Frame{IP: &IPFields{Src: ip("fd00::1"), Dst: ip("fd00::2"), Proto: ProtoAH}, Payload: append([]byte{17, 4}, make([]byte, 22+8)...)},
+			Meta{L2Len: 14, L3: 14, L4: 78, Payload: 86, End: 86, EtherType: EtherTypeIPv6, IsIPv6: true, HasL4: true, Proto: ProtoUDP}},
 		{"no next header", Frame{IP: h6(), Payload: []byte{1}},
 			Meta{L2Len: 14, L3: 14, L4: 54, Payload: 54, End: 55, EtherType: EtherTypeIPv6, IsIPv6: true, Proto: ProtoNone}},
 	}

@@ -141,11 +141,7 @@ func RewriteQuotedSrc(frame []byte, m *Meta, q *Quoted, addr netip.Addr, port ui
 	if addr.Is4() != q.IsIPv4 || !addr.IsValid() {
 		return false
 	}
-	dst := q.DstPort
-	if q.isQuery() {
-		dst = port
-	}
-	q.rewrite(frame, m, addr, q.Dst, port, dst)
+	q.rewrite(frame, m, addr, q.Dst, port, q.DstPort)
 	return true
 }
 
@@ -157,13 +153,14 @@ func RewriteQuotedDst(frame []byte, m *Meta, q *Quoted, addr netip.Addr, port ui
 	}
 	src := q.SrcPort
 	if q.isQuery() {
-		src = port
+		src = port // which a query's identifier follows
 	}
 	q.rewrite(frame, m, q.Src, addr, src, port)
 	return true
 }
 
-// rewrite makes the quoted packet speak of the given tuple. Everything quoted
+// rewrite makes the quoted packet speak of the given tuple; srcPort is also a
+// query's identifier. Everything quoted
 // lies at an even offset in the ICMP message, so plain deltas do.
 func (q *Quoted) rewrite(frame []byte, m *Meta, src, dst netip.Addr, srcPort, dstPort uint16) {
 	var pseudo, outer Delta // changes that the quoted transport, and the ICMP checksum, cover

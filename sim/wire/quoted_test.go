@@ -121,6 +121,15 @@ func TestParseQuotedReadsPortsOnlyWhereTheyAre(t *testing.T) {
 		}
 	}
 
+	// What follows the quoted datagram, such as RFC 4884's extensions, is no
+	// part of it.
+	extended := errorAbout(&Frame{IP: udp.IP, UDP: udp.UDP, PadTo: 100}, 0)
+	var me Meta
+	Parse(extended, &me)
+	if q, ok := ParseQuoted(extended, &me); !ok || q.End != q.L3+28 || me.End != q.L3+86 {
+		t.Errorf("the quote ends at %d, want %d of %d", q.End, q.L3+28, me.End)
+	}
+
 	b := errorAbout(&udp, 28)
 	b[EthernetLen+IPv4MinLen+ICMPLen+ip4TTL]++ // the quoted TTL: its checksum is wrong now (NAT-54)
 	var m Meta

@@ -196,84 +196,88 @@ func TestTunnelHeadersAreVectorV4(t *testing.T) {
 }
 
 // What NAT, overlay and bridge do to a frame, done by hand with the rewrites.
-func TestRewritesTurnEachGoldenVectorIntoItsSuccessor(t *testing.T) {
-	v := readVectors(t)
-	parse := func(b []byte) Meta {
-		var m Meta
-		if err := Parse(b, &m); err != OK {
-			t.Fatal(err)
-		}
-		return m
-	}
-	setEth := func(b []byte, dst, src MAC) {
-		Ethernet(b).SetDst(dst)
-		Ethernet(b).SetSrc(src)
-	}
 
-	t.Run("V1 through WinNAT", func(t *testing.T) {
-		b := bytes.Clone(v["V1-in"])
-		m := parse(b)
-		setEth(b, macR, macH1)
-		SetIPv4Src(b, &m, Addr4(ipH1))
-		SetSrcPort(b, &m, 50001)
-		DecTTL(b, &m, 1)
-		checkFrame(t, "V1-out", b, v["V1-out"])
-	})
-	t.Run("V1 and back", func(t *testing.T) {
-		b := bytes.Clone(v["V1-out"])
-		m := parse(b)
-		setEth(b, macGW, macCN1)
-		SetIPv4Src(b, &m, Addr4(ipCN1))
-		SetSrcPort(b, &m, 49700)
-		IPv4(b[m.L3:]).SetTTL(128)
-		IPv4(b[m.L3:]).SetChecksum(Mend16(IPv4(b[m.L3:]).Checksum(), 127<<8, 128<<8))
-		checkFrame(t, "V1-in", b, v["V1-in"])
-	})
-	t.Run("V2 into the tunnel", func(t *testing.T) {
-		o := Outer{
-			EthDst: macH2, EthSrc: macH1, Src: ipH1, Dst: ipH2, TTL: 128,
-			ID: v2OuterID, SrcPort: 0xc3a1, DstPort: VXLANPort, VNI: 4096,
-		}
-		b := append(bytes.Repeat([]byte{0xee}, o.VXLANOverhead()), v["V2-in"]...)
-		setEth(b[VXLANOverhead4:], macDR2, macDR1)
-		PutVXLAN(b, &o)
-		checkFrame(t, "V2-out", b, v["V2-out"])
-	})
-	t.Run("V2 out of the tunnel", func(t *testing.T) {
-		b := bytes.Clone(v["V2-out"])
-		m := parse(b)
-		tun, ok := ParseVXLAN(b, &m)
-		if !ok || tun.VNI != 4096 || tun.Flags != VXLANFlagI {
-			t.Fatalf("%+v, %v", tun, ok)
-		}
-		b = b[tun.Inner:tun.End]
-		setEth(b, macCO21, macDR2)
-		checkFrame(t, "V2-delivered", b, v["V2-delivered"])
-	})
-	t.Run("V3 back through WinNAT", func(t *testing.T) {
-		b := bytes.Clone(v["V3-in"])
-		m := parse(b)
-		q, ok := ParseQuoted(b, &m)
-		if !ok || !q.ChecksumOK || !q.HasL4 {
-			t.Fatalf("%+v, %v", q, ok)
-		}
-		if want := MakeKey4(Addr4(ipH1), Addr4(ipX), 50001, 443, ProtoTCP, 7); q.Key4(7) != want {
-			t.Errorf("quoted flow %v, want %v", q.Key4(7), want)
-		}
-		setEth(b, macCN1, macGW)
-		SetIPv4Dst(b, &m, Addr4(ipCN1))
-		RewriteQuotedSrc(b, &m, &q, ipCN1, 49700)
-		DecTTL(b, &m, 1)
-		checkFrame(t, "V3-out", b, v["V3-out"])
-	})
-	t.Run("V5 through l2bridge", func(t *testing.T) {
-		b := bytes.Clone(v["V5-in"])
-		m := parse(b)
-		if !m.IsARP {
-			t.Fatal("not ARP")
-		}
-		Ethernet(b).SetSrc(macH1)
-		ARP(b[m.L3:]).SetSenderMAC(macH1)
-		checkFrame(t, "V5-out", b, v["V5-out"])
-	})
+func parseWhole(t *testing.T, b []byte) Meta {
+	t.Helper()
+	var m Meta
+	if err := Parse(b, &m); err != OK {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func setEth(b []byte, dst, src MAC) {
+	Ethernet(b).SetDst(dst)
+	Ethernet(b).SetSrc(src)
+}
+
+func TestV1GoesThroughWinNATAndBack(t *testing.T) {
+	v := readVectors(t)
+	b := bytes.Clone(v["V1-in"])
+	m := parseWhole(t, b)
+	setEth(b, macR, macH1)
+	SetIPv4Src(b, &m, Addr4(ipH1))
+	SetSrcPort(b, &m, 50001)
+	DecTTL(b, &m, 1)
+	checkFrame(t, "V1-out", b, v["V1-out"])
+
+	setEth(b, macGW, macCN1)
+	SetIPv4Src(b, &m, Addr4(ipCN1))
+	SetSrcPort(b, &m, 49700)
+	h := IPv4(b[m.L3:])
+	h.SetTTL(128)
+	h.SetChecksum(Mend16(h.Checksum(), 127<<8, 128<<8))
+	checkFrame(t, "V1-in", b, v["V1-in"])
+}
+
+func TestV2GoesIntoTheTunnelAndOut(t *testing.T) {
+	v := readVectors(t)
+	o := Outer{
+		EthDst: macH2, EthSrc: macH1, Src: ipH1, Dst: ipH2, TTL: 128,
+		ID: v2OuterID, SrcPort: 0xc3a1, DstPort: VXLANPort, VNI: 4096,
+	}
+	b := append(bytes.Repeat([]byte{0xee}, o.VXLANOverhead()), v["V2-in"]...)
+	setEth(b[VXLANOverhead4:], macDR2, macDR1)
+	PutVXLAN(b, &o)
+	checkFrame(t, "V2-out", b, v["V2-out"])
+
+	m := parseWhole(t, b)
+	tun, ok := ParseVXLAN(b, &m)
+	if !ok || tun.VNI != 4096 || tun.Flags != VXLANFlagI {
+		t.Fatalf("%+v, %v", tun, ok)
+	}
+	b = b[tun.Inner:tun.End]
+	setEth(b, macCO21, macDR2)
+	checkFrame(t, "V2-delivered", b, v["V2-delivered"])
+}
+
+func TestV3GoesBackThroughWinNAT(t *testing.T) {
+	v := readVectors(t)
+	b := bytes.Clone(v["V3-in"])
+	m := parseWhole(t, b)
+	q, ok := ParseQuoted(b, &m)
+	if !ok || !q.ChecksumOK || !q.HasL4 {
+		t.Fatalf("%+v, %v", q, ok)
+	}
+	if want := MakeKey4(Addr4(ipH1), Addr4(ipX), 50001, 443, ProtoTCP, 7); q.Key4(7) != want {
+		t.Errorf("quoted flow %v, want %v", q.Key4(7), want)
+	}
+	setEth(b, macCN1, macGW)
+	SetIPv4Dst(b, &m, Addr4(ipCN1))
+	RewriteQuotedSrc(b, &m, &q, ipCN1, 49700)
+	DecTTL(b, &m, 1)
+	checkFrame(t, "V3-out", b, v["V3-out"])
+}
+
+func TestV5GoesThroughL2Bridge(t *testing.T) {
+	v := readVectors(t)
+	b := bytes.Clone(v["V5-in"])
+	m := parseWhole(t, b)
+	a, ok := ARPOf(b, &m)
+	if !ok {
+		t.Fatal("not ARP")
+	}
+	Ethernet(b).SetSrc(macH1)
+	a.SetSenderMAC(macH1)
+	checkFrame(t, "V5-out", b, v["V5-out"])
 }

@@ -6,86 +6,89 @@ import (
 	"testing"
 )
 
+// setters is every setter with its getter. The bytes in mask are the field's.
+var setters = []struct {
+	name string
+	len  int
+	mask []int // bytes that may change
+	set  func([]byte)
+	ok   func([]byte) bool
+}{
+	{"eth dst", 14, span(0, 6), func(b []byte) { Ethernet(b).SetDst(macH1) }, func(b []byte) bool { return Ethernet(b).Dst() == macH1 }},
+	{"eth src", 14, span(6, 6), func(b []byte) { Ethernet(b).SetSrc(macH1) }, func(b []byte) bool { return Ethernet(b).Src() == macH1 }},
+	{"eth type", 14, span(12, 2), func(b []byte) { Ethernet(b).SetType(0x86dd) }, func(b []byte) bool { return Ethernet(b).Type() == 0x86dd }},
+	{"eth TCI", 18, span(14, 2), func(b []byte) { Ethernet(b).SetTCI(0xa123) }, func(b []byte) bool { return Ethernet(b).TCI() == 0xa123 }},
+	{"arp op", 28, span(6, 2), func(b []byte) { ARP(b).SetOp(2) }, func(b []byte) bool { return ARP(b).Op() == 2 }},
+	{"arp sha", 28, span(8, 6), func(b []byte) { ARP(b).SetSenderMAC(macH1) }, func(b []byte) bool { return ARP(b).SenderMAC() == macH1 }},
+	{"arp spa", 28, span(14, 4), func(b []byte) { ARP(b).SetSenderIP(0xa1b2c3d4) }, func(b []byte) bool { return ARP(b).SenderIP() == 0xa1b2c3d4 }},
+	{"arp tha", 28, span(18, 6), func(b []byte) { ARP(b).SetTargetMAC(macH1) }, func(b []byte) bool { return ARP(b).TargetMAC() == macH1 }},
+	{"arp tpa", 28, span(24, 4), func(b []byte) { ARP(b).SetTargetIP(0xa1b2c3d4) }, func(b []byte) bool { return ARP(b).TargetIP() == 0xa1b2c3d4 }},
+	{"ip hlen", 20, span(0, 1), func(b []byte) { IPv4(b).SetHeaderLen(24) }, func(b []byte) bool { return IPv4(b).HeaderLen() == 24 && b[0]>>4 == 4 }},
+	{"ip tos", 20, span(1, 1), func(b []byte) { IPv4(b).SetTOS(0xb8) }, func(b []byte) bool { return IPv4(b).TOS() == 0xb8 }},
+	{"ip len", 20, span(2, 2), func(b []byte) { IPv4(b).SetTotalLen(1480) }, func(b []byte) bool { return IPv4(b).TotalLen() == 1480 }},
+	{"ip id", 20, span(4, 2), func(b []byte) { IPv4(b).SetID(0x1234) }, func(b []byte) bool { return IPv4(b).ID() == 0x1234 }},
+	{"ip frag", 20, span(6, 2), func(b []byte) { IPv4(b).SetFrag(true, false, 1480) }, func(b []byte) bool {
+		return IPv4(b).DF() && !IPv4(b).MF() && IPv4(b).FragOffset() == 1480 && IPv4(b).IsFragment()
+	}},
+	{"ip more", 20, span(6, 2), func(b []byte) { IPv4(b).SetFrag(false, true, 0) }, func(b []byte) bool {
+		return !IPv4(b).DF() && IPv4(b).MF() && IPv4(b).FragOffset() == 0 && IPv4(b).IsFragment()
+	}},
+	{"ip ttl", 20, span(8, 1), func(b []byte) { IPv4(b).SetTTL(127) }, func(b []byte) bool { return IPv4(b).TTL() == 127 }},
+	{"ip proto", 20, span(9, 1), func(b []byte) { IPv4(b).SetProto(6) }, func(b []byte) bool { return IPv4(b).Proto() == 6 }},
+	{"ip checksum", 20, span(10, 2), func(b []byte) { IPv4(b).SetChecksum(0x1234) }, func(b []byte) bool { return IPv4(b).Checksum() == 0x1234 }},
+	{"ip src", 20, span(12, 4), func(b []byte) { IPv4(b).SetSrc(0xa1b2c3d4) }, func(b []byte) bool { return IPv4(b).Src() == 0xa1b2c3d4 }},
+	{"ip dst", 20, span(16, 4), func(b []byte) { IPv4(b).SetDst(0xa1b2c3d4) }, func(b []byte) bool { return IPv4(b).Dst() == 0xa1b2c3d4 }},
+	{"ip6 class and label", 40, span(0, 4), func(b []byte) { IPv6(b).SetClassLabel(0xb8, 0x12345) }, func(b []byte) bool {
+		return IPv6(b).TrafficClass() == 0xb8 && IPv6(b).FlowLabel() == 0x12345 && b[0]>>4 == 6
+	}},
+	{"ip6 len", 40, span(4, 2), func(b []byte) { IPv6(b).SetPayloadLen(1440) }, func(b []byte) bool { return IPv6(b).PayloadLen() == 1440 }},
+	{"ip6 next", 40, span(6, 1), func(b []byte) { IPv6(b).SetNextHeader(58) }, func(b []byte) bool { return IPv6(b).NextHeader() == 58 }},
+	{"ip6 hop limit", 40, span(7, 1), func(b []byte) { IPv6(b).SetHopLimit(63) }, func(b []byte) bool { return IPv6(b).HopLimit() == 63 }},
+	{"ip6 src", 40, span(8, 16), func(b []byte) { IPv6(b).SetSrc(testAddr6) }, func(b []byte) bool { return IPv6(b).Src() == testAddr6 }},
+	{"ip6 dst", 40, span(24, 16), func(b []byte) { IPv6(b).SetDst(testAddr6) }, func(b []byte) bool { return IPv6(b).Dst() == testAddr6 }},
+	{"fragment header", 8, span(0, 8), func(b []byte) { IPv6Fragment(b).Set(17, 1448, true, 0xdeadbeef) }, func(b []byte) bool {
+		f := IPv6Fragment(b)
+		return f.NextHeader() == 17 && f.Offset() == 1448 && f.More() && f.ID() == 0xdeadbeef && b[1] == 0
+	}},
+	{"udp sport", 8, span(0, 2), func(b []byte) { UDP(b).SetSrcPort(40000) }, func(b []byte) bool { return UDP(b).SrcPort() == 40000 }},
+	{"udp dport", 8, span(2, 2), func(b []byte) { UDP(b).SetDstPort(53) }, func(b []byte) bool { return UDP(b).DstPort() == 53 }},
+	{"udp len", 8, span(4, 2), func(b []byte) { UDP(b).SetLength(13) }, func(b []byte) bool { return UDP(b).Length() == 13 }},
+	{"udp checksum", 8, span(6, 2), func(b []byte) { UDP(b).SetChecksum(7) }, func(b []byte) bool { return UDP(b).Checksum() == 7 }},
+	{"tcp sport", 20, span(0, 2), func(b []byte) { TCP(b).SetSrcPort(40000) }, func(b []byte) bool { return TCP(b).SrcPort() == 40000 }},
+	{"tcp dport", 20, span(2, 2), func(b []byte) { TCP(b).SetDstPort(53) }, func(b []byte) bool { return TCP(b).DstPort() == 53 }},
+	{"tcp seq", 20, span(4, 4), func(b []byte) { TCP(b).SetSeq(0xa1b2c3d4) }, func(b []byte) bool { return TCP(b).Seq() == 0xa1b2c3d4 }},
+	{"tcp ack", 20, span(8, 4), func(b []byte) { TCP(b).SetAck(0xa1b2c3d4) }, func(b []byte) bool { return TCP(b).Ack() == 0xa1b2c3d4 }},
+	{"tcp hlen", 20, span(12, 1), func(b []byte) { TCP(b).SetHeaderLen(32) }, func(b []byte) bool { return TCP(b).HeaderLen() == 32 }},
+	{"tcp flags", 20, span(13, 1), func(b []byte) { TCP(b).SetFlags(TCPSyn | TCPAck) }, func(b []byte) bool { return TCP(b).Flags() == 0x12 }},
+	{"tcp window", 20, span(14, 2), func(b []byte) { TCP(b).SetWindow(64240) }, func(b []byte) bool { return TCP(b).Window() == 64240 }},
+	{"tcp checksum", 20, span(16, 2), func(b []byte) { TCP(b).SetChecksum(7) }, func(b []byte) bool { return TCP(b).Checksum() == 7 }},
+	{"tcp urgent", 20, span(18, 2), func(b []byte) { TCP(b).SetUrgent(7) }, func(b []byte) bool { return TCP(b).Urgent() == 7 }},
+	{"icmp type", 8, span(0, 1), func(b []byte) { ICMPv4(b).SetType(3) }, func(b []byte) bool { return ICMPv4(b).Type() == 3 && ICMPv6(b).Type() == 3 }},
+	{"icmp code", 8, span(1, 1), func(b []byte) { ICMPv4(b).SetCode(4) }, func(b []byte) bool { return ICMPv4(b).Code() == 4 && ICMPv6(b).Code() == 4 }},
+	{"icmp checksum", 8, span(2, 2), func(b []byte) { ICMPv4(b).SetChecksum(4) }, func(b []byte) bool { return ICMPv4(b).Checksum() == 4 && ICMPv6(b).Checksum() == 4 }},
+	{"icmp id", 8, span(4, 2), func(b []byte) { ICMPv4(b).SetID(4) }, func(b []byte) bool { return ICMPv4(b).ID() == 4 && ICMPv6(b).ID() == 4 }},
+	{"icmp mtu", 8, span(6, 2), func(b []byte) { ICMPv4(b).SetMTU(1400) }, func(b []byte) bool { return ICMPv4(b).MTU() == 1400 && ICMPv4(b).Seq() == 1400 }},
+	{"icmp6 type", 8, span(0, 1), func(b []byte) { ICMPv6(b).SetType(3) }, func(b []byte) bool { return ICMPv6(b).Type() == 3 }},
+	{"icmp6 code", 8, span(1, 1), func(b []byte) { ICMPv6(b).SetCode(3) }, func(b []byte) bool { return ICMPv6(b).Code() == 3 }},
+	{"icmp6 checksum", 8, span(2, 2), func(b []byte) { ICMPv6(b).SetChecksum(3) }, func(b []byte) bool { return ICMPv6(b).Checksum() == 3 }},
+	{"icmp6 id", 8, span(4, 2), func(b []byte) { ICMPv6(b).SetID(3) }, func(b []byte) bool { return ICMPv6(b).ID() == 3 }},
+	{"icmp6 seq", 8, span(6, 2), func(b []byte) { ICMPv6(b).SetSeq(3) }, func(b []byte) bool { return ICMPv6(b).Seq() == 3 }},
+	{"icmp6 mtu", 8, span(4, 4), func(b []byte) { ICMPv6(b).SetMTU(0x12345) }, func(b []byte) bool { return ICMPv6(b).MTU() == 0x12345 }},
+	{"nd flags", 24, span(4, 1), func(b []byte) { ND(b).SetFlags(NDOverride) }, func(b []byte) bool { return ND(b).Flags() == NDOverride }},
+	{"nd target", 24, span(8, 16), func(b []byte) { ND(b).SetTarget(testAddr6) }, func(b []byte) bool { return ND(b).Target() == testAddr6 }},
+	{"nd dest", 40, span(24, 16), func(b []byte) { ND(b).SetDest(testAddr6) }, func(b []byte) bool { return ND(b).Dest() == testAddr6 }},
+	{"vxlan vni", 8, span(4, 4), func(b []byte) { VXLAN(b).SetVNI(4096) }, func(b []byte) bool { return VXLAN(b).VNI() == 4096 && b[7] == 0 }},
+	{"vxlan flags", 8, span(0, 1), func(b []byte) { VXLAN(b).SetFlags(8) }, func(b []byte) bool { return VXLAN(b).Flags() == 8 }},
+	{"gre flags", 8, span(0, 2), func(b []byte) { GRE(b).SetFlags(GREKeyPresent) }, func(b []byte) bool { return GRE(b).Flags() == 0x2000 }},
+	{"gre proto", 8, span(2, 2), func(b []byte) { GRE(b).SetProto(EtherTypeTEB) }, func(b []byte) bool { return GRE(b).Proto() == 0x6558 }},
+}
+
+var testAddr6 = Addr16(ip("2001:db8::1234"))
+
 // Every setter is called on zeros and on ones. It has to make its getter return
-// what was set, and to touch no bits but those of its field.
+// what was set, and to touch no bytes but those of its field.
 func TestSettersTouchTheirFieldOnly(t *testing.T) {
-	a6 := Addr16(ip("2001:db8::1234"))
-	tests := []struct {
-		name string
-		len  int
-		mask []int // bytes that may change
-		set  func([]byte)
-		ok   func([]byte) bool
-	}{
-		{"eth dst", 14, span(0, 6), func(b []byte) { Ethernet(b).SetDst(macH1) }, func(b []byte) bool { return Ethernet(b).Dst() == macH1 }},
-		{"eth src", 14, span(6, 6), func(b []byte) { Ethernet(b).SetSrc(macH1) }, func(b []byte) bool { return Ethernet(b).Src() == macH1 }},
-		{"eth type", 14, span(12, 2), func(b []byte) { Ethernet(b).SetType(0x86dd) }, func(b []byte) bool { return Ethernet(b).Type() == 0x86dd }},
-		{"eth TCI", 18, span(14, 2), func(b []byte) { Ethernet(b).SetTCI(0xa123) }, func(b []byte) bool { return Ethernet(b).TCI() == 0xa123 }},
-		{"arp op", 28, span(6, 2), func(b []byte) { ARP(b).SetOp(2) }, func(b []byte) bool { return ARP(b).Op() == 2 }},
-		{"arp sha", 28, span(8, 6), func(b []byte) { ARP(b).SetSenderMAC(macH1) }, func(b []byte) bool { return ARP(b).SenderMAC() == macH1 }},
-		{"arp spa", 28, span(14, 4), func(b []byte) { ARP(b).SetSenderIP(0xa1b2c3d4) }, func(b []byte) bool { return ARP(b).SenderIP() == 0xa1b2c3d4 }},
-		{"arp tha", 28, span(18, 6), func(b []byte) { ARP(b).SetTargetMAC(macH1) }, func(b []byte) bool { return ARP(b).TargetMAC() == macH1 }},
-		{"arp tpa", 28, span(24, 4), func(b []byte) { ARP(b).SetTargetIP(0xa1b2c3d4) }, func(b []byte) bool { return ARP(b).TargetIP() == 0xa1b2c3d4 }},
-		{"ip hlen", 20, span(0, 1), func(b []byte) { IPv4(b).SetHeaderLen(24) }, func(b []byte) bool { return IPv4(b).HeaderLen() == 24 && b[0]>>4 == 4 }},
-		{"ip tos", 20, span(1, 1), func(b []byte) { IPv4(b).SetTOS(0xb8) }, func(b []byte) bool { return IPv4(b).TOS() == 0xb8 }},
-		{"ip len", 20, span(2, 2), func(b []byte) { IPv4(b).SetTotalLen(1480) }, func(b []byte) bool { return IPv4(b).TotalLen() == 1480 }},
-		{"ip id", 20, span(4, 2), func(b []byte) { IPv4(b).SetID(0x1234) }, func(b []byte) bool { return IPv4(b).ID() == 0x1234 }},
-		{"ip frag", 20, span(6, 2), func(b []byte) { IPv4(b).SetFrag(true, false, 1480) }, func(b []byte) bool {
-			return IPv4(b).DF() && !IPv4(b).MF() && IPv4(b).FragOffset() == 1480 && IPv4(b).IsFragment()
-		}},
-		{"ip more", 20, span(6, 2), func(b []byte) { IPv4(b).SetFrag(false, true, 0) }, func(b []byte) bool {
-			return !IPv4(b).DF() && IPv4(b).MF() && IPv4(b).FragOffset() == 0 && IPv4(b).IsFragment()
-		}},
-		{"ip ttl", 20, span(8, 1), func(b []byte) { IPv4(b).SetTTL(127) }, func(b []byte) bool { return IPv4(b).TTL() == 127 }},
-		{"ip proto", 20, span(9, 1), func(b []byte) { IPv4(b).SetProto(6) }, func(b []byte) bool { return IPv4(b).Proto() == 6 }},
-		{"ip checksum", 20, span(10, 2), func(b []byte) { IPv4(b).SetChecksum(0x1234) }, func(b []byte) bool { return IPv4(b).Checksum() == 0x1234 }},
-		{"ip src", 20, span(12, 4), func(b []byte) { IPv4(b).SetSrc(0xa1b2c3d4) }, func(b []byte) bool { return IPv4(b).Src() == 0xa1b2c3d4 }},
-		{"ip dst", 20, span(16, 4), func(b []byte) { IPv4(b).SetDst(0xa1b2c3d4) }, func(b []byte) bool { return IPv4(b).Dst() == 0xa1b2c3d4 }},
-		{"ip6 class and label", 40, span(0, 4), func(b []byte) { IPv6(b).SetClassLabel(0xb8, 0x12345) }, func(b []byte) bool {
-			return IPv6(b).TrafficClass() == 0xb8 && IPv6(b).FlowLabel() == 0x12345 && b[0]>>4 == 6
-		}},
-		{"ip6 len", 40, span(4, 2), func(b []byte) { IPv6(b).SetPayloadLen(1440) }, func(b []byte) bool { return IPv6(b).PayloadLen() == 1440 }},
-		{"ip6 next", 40, span(6, 1), func(b []byte) { IPv6(b).SetNextHeader(58) }, func(b []byte) bool { return IPv6(b).NextHeader() == 58 }},
-		{"ip6 hop limit", 40, span(7, 1), func(b []byte) { IPv6(b).SetHopLimit(63) }, func(b []byte) bool { return IPv6(b).HopLimit() == 63 }},
-		{"ip6 src", 40, span(8, 16), func(b []byte) { IPv6(b).SetSrc(a6) }, func(b []byte) bool { return IPv6(b).Src() == a6 }},
-		{"ip6 dst", 40, span(24, 16), func(b []byte) { IPv6(b).SetDst(a6) }, func(b []byte) bool { return IPv6(b).Dst() == a6 }},
-		{"fragment header", 8, span(0, 8), func(b []byte) { IPv6Fragment(b).Set(17, 1448, true, 0xdeadbeef) }, func(b []byte) bool {
-			f := IPv6Fragment(b)
-			return f.NextHeader() == 17 && f.Offset() == 1448 && f.More() && f.ID() == 0xdeadbeef && b[1] == 0
-		}},
-		{"udp sport", 8, span(0, 2), func(b []byte) { UDP(b).SetSrcPort(40000) }, func(b []byte) bool { return UDP(b).SrcPort() == 40000 }},
-		{"udp dport", 8, span(2, 2), func(b []byte) { UDP(b).SetDstPort(53) }, func(b []byte) bool { return UDP(b).DstPort() == 53 }},
-		{"udp len", 8, span(4, 2), func(b []byte) { UDP(b).SetLength(13) }, func(b []byte) bool { return UDP(b).Length() == 13 }},
-		{"udp checksum", 8, span(6, 2), func(b []byte) { UDP(b).SetChecksum(7) }, func(b []byte) bool { return UDP(b).Checksum() == 7 }},
-		{"tcp sport", 20, span(0, 2), func(b []byte) { TCP(b).SetSrcPort(40000) }, func(b []byte) bool { return TCP(b).SrcPort() == 40000 }},
-		{"tcp dport", 20, span(2, 2), func(b []byte) { TCP(b).SetDstPort(53) }, func(b []byte) bool { return TCP(b).DstPort() == 53 }},
-		{"tcp seq", 20, span(4, 4), func(b []byte) { TCP(b).SetSeq(0xa1b2c3d4) }, func(b []byte) bool { return TCP(b).Seq() == 0xa1b2c3d4 }},
-		{"tcp ack", 20, span(8, 4), func(b []byte) { TCP(b).SetAck(0xa1b2c3d4) }, func(b []byte) bool { return TCP(b).Ack() == 0xa1b2c3d4 }},
-		{"tcp hlen", 20, span(12, 1), func(b []byte) { TCP(b).SetHeaderLen(32) }, func(b []byte) bool { return TCP(b).HeaderLen() == 32 }},
-		{"tcp flags", 20, span(13, 1), func(b []byte) { TCP(b).SetFlags(TCPSyn | TCPAck) }, func(b []byte) bool { return TCP(b).Flags() == 0x12 }},
-		{"tcp window", 20, span(14, 2), func(b []byte) { TCP(b).SetWindow(64240) }, func(b []byte) bool { return TCP(b).Window() == 64240 }},
-		{"tcp checksum", 20, span(16, 2), func(b []byte) { TCP(b).SetChecksum(7) }, func(b []byte) bool { return TCP(b).Checksum() == 7 }},
-		{"tcp urgent", 20, span(18, 2), func(b []byte) { TCP(b).SetUrgent(7) }, func(b []byte) bool { return TCP(b).Urgent() == 7 }},
-		{"icmp type", 8, span(0, 1), func(b []byte) { ICMPv4(b).SetType(3) }, func(b []byte) bool { return ICMPv4(b).Type() == 3 && ICMPv6(b).Type() == 3 }},
-		{"icmp code", 8, span(1, 1), func(b []byte) { ICMPv4(b).SetCode(4) }, func(b []byte) bool { return ICMPv4(b).Code() == 4 && ICMPv6(b).Code() == 4 }},
-		{"icmp checksum", 8, span(2, 2), func(b []byte) { ICMPv4(b).SetChecksum(4) }, func(b []byte) bool { return ICMPv4(b).Checksum() == 4 && ICMPv6(b).Checksum() == 4 }},
-		{"icmp id", 8, span(4, 2), func(b []byte) { ICMPv4(b).SetID(4) }, func(b []byte) bool { return ICMPv4(b).ID() == 4 && ICMPv6(b).ID() == 4 }},
-		{"icmp mtu", 8, span(6, 2), func(b []byte) { ICMPv4(b).SetMTU(1400) }, func(b []byte) bool { return ICMPv4(b).MTU() == 1400 && ICMPv4(b).Seq() == 1400 }},
-		{"icmp6 type", 8, span(0, 1), func(b []byte) { ICMPv6(b).SetType(3) }, func(b []byte) bool { return ICMPv6(b).Type() == 3 }},
-		{"icmp6 code", 8, span(1, 1), func(b []byte) { ICMPv6(b).SetCode(3) }, func(b []byte) bool { return ICMPv6(b).Code() == 3 }},
-		{"icmp6 checksum", 8, span(2, 2), func(b []byte) { ICMPv6(b).SetChecksum(3) }, func(b []byte) bool { return ICMPv6(b).Checksum() == 3 }},
-		{"icmp6 id", 8, span(4, 2), func(b []byte) { ICMPv6(b).SetID(3) }, func(b []byte) bool { return ICMPv6(b).ID() == 3 }},
-		{"icmp6 seq", 8, span(6, 2), func(b []byte) { ICMPv6(b).SetSeq(3) }, func(b []byte) bool { return ICMPv6(b).Seq() == 3 }},
-		{"icmp6 mtu", 8, span(4, 4), func(b []byte) { ICMPv6(b).SetMTU(0x12345) }, func(b []byte) bool { return ICMPv6(b).MTU() == 0x12345 }},
-		{"nd flags", 24, span(4, 1), func(b []byte) { ND(b).SetFlags(NDOverride) }, func(b []byte) bool { return ND(b).Flags() == NDOverride }},
-		{"nd target", 24, span(8, 16), func(b []byte) { ND(b).SetTarget(a6) }, func(b []byte) bool { return ND(b).Target() == a6 }},
-		{"nd dest", 40, span(24, 16), func(b []byte) { ND(b).SetDest(a6) }, func(b []byte) bool { return ND(b).Dest() == a6 }},
-		{"vxlan vni", 8, span(4, 4), func(b []byte) { VXLAN(b).SetVNI(4096) }, func(b []byte) bool { return VXLAN(b).VNI() == 4096 && b[7] == 0 }},
-		{"vxlan flags", 8, span(0, 1), func(b []byte) { VXLAN(b).SetFlags(8) }, func(b []byte) bool { return VXLAN(b).Flags() == 8 }},
-		{"gre flags", 8, span(0, 2), func(b []byte) { GRE(b).SetFlags(GREKeyPresent) }, func(b []byte) bool { return GRE(b).Flags() == 0x2000 }},
-		{"gre proto", 8, span(2, 2), func(b []byte) { GRE(b).SetProto(EtherTypeTEB) }, func(b []byte) bool { return GRE(b).Proto() == 0x6558 }},
-	}
-	for _, tt := range tests {
+	for _, tt := range setters {
 		for _, fill := range []byte{0, 0xff} {
 			b := bytes.Repeat([]byte{fill}, tt.len)
 			tt.set(b)
