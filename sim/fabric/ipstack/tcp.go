@@ -276,8 +276,9 @@ func (c *Conn) Write(now int64, b []byte) (int, error) {
 func (c *Conn) Close(now int64) {
 	switch c.state {
 	case StateSynSent:
-		c.finish(now, nil)
-		return
+		if c.fin = true; len(c.out) == 0 {
+			c.finish(now, nil) // there was never anything to say
+		}
 	case StateSynReceived, StateEstablished, StateCloseWait:
 		c.fin = true
 		c.transmit(now)

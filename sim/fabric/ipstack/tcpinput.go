@@ -150,6 +150,7 @@ func (c *Conn) inputSynSent(now int64, t wire.TCP) {
 		c.wait(now, 0)
 		c.ackDue = true
 		c.tell(now, EventConnected)
+		c.transmit(now)
 		c.flush(now)
 	default: // both sides called each other
 		c.heard(t)
