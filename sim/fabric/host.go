@@ -259,9 +259,28 @@ func (h *Host) applyInterfaces(now int64, p *HostProgram) error {
 		}
 	}
 	if !taken && physical == nil {
-		return h.plugNIC()
+		if err := h.plugNIC(); err != nil {
+			return err
+		}
 	}
+	h.routeUplink(p)
 	return nil
+}
+
+// routeUplink lets the host's way out forward as soon as anything behind it
+// does: WinNAT and host endpoints make the host a router (NAT-01, L2B-11).
+func (h *Host) routeUplink(p *HostProgram) {
+	forwards := slices.ContainsFunc(p.Interfaces, func(i InterfaceProgram) bool {
+		return i.Forward && i.Compartment == HostCompartment
+	})
+	if i := h.Stack().Interface(h.cfg.Adapter); i != nil {
+		i.SetForwarding(forwards)
+	}
+	for _, k := range h.ifaceKeys() {
+		if i := h.ifaces[k]; i.Uplink != "" {
+			i.iface.SetForwarding(forwards)
+		}
+	}
 }
 
 // ifaceKeys lists the interfaces in a fixed order: map order must not decide

@@ -46,7 +46,8 @@ type InterfaceProgram struct {
 	// Uplink marks the host vNIC that takes over the addresses of that NIC
 	// (rule VS-04); Addrs and Routes are the NIC's then.
 	Uplink string
-	// Forward turns IP forwarding on for the interface (rules NAT-01, L2B-11).
+	// Forward turns IP forwarding on for the interface (rules NAT-01, L2B-11);
+	// the uplink follows by itself.
 	Forward bool
 	// Autoconfigure accepts router advertisements (rule TR-03).
 	Autoconfigure bool

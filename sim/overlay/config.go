@@ -143,6 +143,9 @@ func New(cfg Config) *Network {
 	return n
 }
 
+// Port is the UDP port of the network's VXLAN.
+func (n *Network) Port() uint16 { return n.cfg.Port }
+
 // route is the answer of the CA space (rule OV-05).
 type route struct {
 	local  *Local

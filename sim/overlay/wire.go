@@ -49,10 +49,8 @@ func (a *decap) owner(vni uint32) *Network {
 func (*decap) Name() string { return "decap" }
 
 func (a *decap) Apply(w *vfp.Walk) vfp.Outcome {
-	// The outer key does not identify the inner flow: never cache on it.
-	w.NoCache = true
 	drop := func(r vfp.Drop) vfp.Outcome {
-		w.Drop = r
+		w.Drop, w.NoCache = r, true
 		return vfp.Stop
 	}
 	if w.Meta == nil || w.Meta.Fragment {

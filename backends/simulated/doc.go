@@ -1,0 +1,19 @@
+// Package simulated is the software model as a backend: it translates the
+// backend contract into calls of sim.World and keeps the record of what was
+// seen. It has every capability, and virtual time.
+//
+// Settings that it understands (backends.Setting):
+//
+//	port.spoofing, port.dhcpguard, port.routerguard   on|off          of a container
+//	port.storm        packets per second                              of a container
+//	port.vlan         access=7 | trunk=7,8 native=1 | isolated=10,101 | promiscuous=10,101 | community=10,102
+//	port.mirror       none|source|destination                         of a container
+//	port.acl          in|out allow|deny [local=PFX] [remote=PFX]      of a container, added
+//	port.extacl       in|out allow|deny weight=N [proto=tcp] [remote=PFX] [lport=80] [rport=80] [stateful] [idle=255s]
+//	nat.filtering     tcp=EIF|ADF udp=EIF|ADF                         of a host
+//	nat.timers        icmp=30s udp=120s transient=120s established=1800s
+//	ports.exclude     tcp:8000-8100                                   of a host
+//	ports.dynamic     49152-50000                                     of a host
+//	socket            tcp:50005 | close tcp:50005                     of a host or container
+//	hns.restart, host.reboot                                          of a host
+package simulated

@@ -1,0 +1,127 @@
+package simulated
+
+import (
+	"errors"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/sim/vfp"
+)
+
+// protoPorts reads "tcp:8000-8100".
+func protoPorts(s string) (proto uint8, r vfp.PortRange, err error) {
+	name, ports, ok := strings.Cut(s, ":")
+	if !ok {
+		return 0, r, usage("%q: expected protocol:port or protocol:lo-hi", s)
+	}
+	if proto, err = protoNumber(name); err != nil {
+		return 0, r, err
+	}
+	rs, err := portRanges(ports)
+	if err != nil {
+		return 0, r, err
+	}
+	return proto, rs[0], nil
+}
+
+// excludePorts is "netsh int ipv4 add excludedportrange" (rule NAT-33).
+func excludePorts(w *world, s backends.Setting) error {
+	nd, err := w.hostOf(s)
+	if err != nil {
+		return err
+	}
+	proto, r, err := protoPorts(s.Value)
+	if err != nil {
+		return err
+	}
+	if held := nd.host.Ports().ReserveRange(proto, r, vfp.Excluded, 0); held != vfp.Free {
+		return usage("ports.exclude %s: part of the range is held as %s", s.Value, held)
+	}
+	return nil
+}
+
+func dynamicPorts(w *world, s backends.Setting) error {
+	nd, err := w.hostOf(s)
+	if err != nil {
+		return err
+	}
+	rs, err := portRanges(s.Value)
+	if err != nil {
+		return err
+	}
+	nd.host.Ports().SetDynamic(rs[0])
+	return nil
+}
+
+// setSocket holds a port as an application does, or lets it go with "close".
+func setSocket(w *world, s backends.Setting) error {
+	value, closing := strings.CutPrefix(s.Value, "close ")
+	proto, r, err := protoPorts(strings.TrimSpace(value))
+	if err != nil {
+		return err
+	}
+	st, err := w.stack(s.Node)
+	if err != nil {
+		return err
+	}
+	key := s.Node + "/" + strconv.Itoa(int(proto)) + "/" + strconv.Itoa(int(r.Lo))
+	if closing {
+		if release := w.sockets[key]; release != nil {
+			release()
+			delete(w.sockets, key)
+			return nil
+		}
+		return usage("socket %s: %s holds no such socket", s.Value, s.Node)
+	}
+	release, err := bind(st, proto, netip.AddrPortFrom(netip.Addr{}, r.Lo))
+	if err != nil {
+		return usage("socket %s: %v", s.Value, err)
+	}
+	w.sockets[key] = release
+	return nil
+}
+
+func restartHNS(w *world, s backends.Setting) error {
+	nd, err := w.hostOf(s)
+	if err != nil {
+		return err
+	}
+	return asUsage(nd.host.HNS.Restart())
+}
+
+func rebootHost(w *world, s backends.Setting) error {
+	nd, err := w.hostOf(s)
+	if err != nil {
+		return err
+	}
+	return asUsage(nd.host.HNS.Reboot())
+}
+
+func asUsage(err error) error {
+	var u *backends.UsageError
+	if err == nil || errors.As(err, &u) {
+		return err
+	}
+	return usage("%v", err)
+}
+
+// containerVerb makes a setting of something that is done to a container.
+func containerVerb(do func(*world, *container) error) settingFunc {
+	return func(w *world, s backends.Setting) error {
+		c := w.containers[s.Node]
+		if c == nil {
+			return usage("%s: %q is no container", s.Name, s.Node)
+		}
+		return do(w, c)
+	}
+}
+
+func (w *world) attachAll(c *container) error { return w.attach(c, false) }
+
+func (w *world) start(c *container) error {
+	return c.host.HNS.StartContainer(c.namespace, c.name, c.isolation)
+}
+
+func (w *world) stop(c *container) error { return c.host.HNS.StopContainer(c.namespace, c.name) }

@@ -1,0 +1,151 @@
+package simulated
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/sim/fabric"
+	"github.com/hnsim/hnsim/sim/vfp"
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// recorder keeps what was seen, in order, and checks what must always hold.
+type recorder struct {
+	w          *world
+	seen       []backends.Observation
+	violations []string
+	traces     map[uint64]*vfp.Trace
+	tracing    bool
+}
+
+func newRecorder(w *world, tracing bool) *recorder {
+	return &recorder{w: w, traces: map[uint64]*vfp.Trace{}, tracing: tracing}
+}
+
+func (r *recorder) observer() fabric.Observer {
+	return fabric.Observer{
+		OnWire: func(now int64, n *fabric.NIC, dir fabric.WireDir, frame []byte, id uint64) {
+			o := r.add(now, backends.OnWire, n.Node(), frame, id)
+			o.Peer, o.Where = dir.String(), n.Name()
+			r.checkWire(n, frame)
+		},
+		OnReceive: func(now int64, node, iface string, frame []byte, id uint64) {
+			r.add(now, backends.Received, r.role(node), frame, id).Where = iface
+		},
+		OnSend: func(now int64, node, iface string, frame []byte, id uint64) {
+			r.add(now, backends.Sent, r.role(node), frame, id).Where = iface
+		},
+		OnDrop: func(now int64, node, where string, why vfp.Drop, frame []byte, id uint64) {
+			o := r.add(now, backends.DroppedAt, r.role(node), frame, id)
+			o.Reason, o.Where = why.String(), r.place(node, where)
+		},
+	}
+}
+
+func (r *recorder) add(now int64, kind backends.ObservationKind, role string, frame []byte, id uint64) *backends.Observation {
+	r.seen = append(r.seen, backends.Observation{
+		Seq: len(r.seen), At: time.Duration(now), Kind: kind, Role: role,
+		Frame: append([]byte(nil), frame...), ID: id,
+	})
+	return &r.seen[len(r.seen)-1]
+}
+
+// role turns a stack's name into the role that it plays: "h1#3" is the
+// container that lives in compartment 3 of h1.
+func (r *recorder) role(stack string) string {
+	host, num, ok := strings.Cut(stack, "#")
+	if !ok {
+		return stack
+	}
+	id, err := strconv.ParseUint(num, 10, 32)
+	if err != nil {
+		return stack
+	}
+	for _, c := range r.w.started {
+		if c.host.Name() != host {
+			continue
+		}
+		if comp := r.w.compartment(c); comp != nil && comp.ID == uint32(id) {
+			return c.name
+		}
+	}
+	return stack
+}
+
+// place names a switch port after the role that it belongs to.
+func (r *recorder) place(host, where string) string {
+	_, port, ok := strings.Cut(where, "/")
+	if !ok {
+		return where
+	}
+	for _, c := range r.w.started {
+		if c.host.Name() != host {
+			continue
+		}
+		for _, ep := range c.endpoints {
+			if strings.EqualFold(ep, port) {
+				return c.name
+			}
+		}
+	}
+	return port
+}
+
+// checkWire holds the invariants of every wire: checksums are valid on the
+// external port (rule VS-43).
+func (r *recorder) checkWire(n *fabric.NIC, frame []byte) {
+	if r.w.nodes[n.Node()] == nil || r.w.nodes[n.Node()].kind != backends.HostNode {
+		return
+	}
+	if r.w.injected {
+		return
+	}
+	if err := wire.VerifyChecksums(frame); err != nil {
+		r.violation("wire of %s: %v in %s", n.Node(), err, wire.Summary(frame))
+	}
+}
+
+// maxViolations bounds the list: one cause often shows in every packet.
+const maxViolations = 20
+
+func (r *recorder) violation(format string, args ...any) {
+	if len(r.violations) < maxViolations {
+		r.violations = append(r.violations, fmt.Sprintf(format, args...))
+	}
+}
+
+func (r *recorder) traceOf(id uint64) *vfp.Trace {
+	if !r.tracing {
+		return nil
+	}
+	t := r.traces[id]
+	if t == nil {
+		t = new(vfp.Trace)
+		r.traces[id] = t
+	}
+	return t
+}
+
+// Trace explains the walk of one packet.
+func (w *world) Trace(id uint64) []string {
+	if t := w.rec.traces[id]; t != nil {
+		return t.Lines()
+	}
+	return nil
+}
+
+// Invariants are the violations found so far, those of the switches included.
+func (w *world) Invariants() []string {
+	out := append([]string(nil), w.rec.violations...)
+	for _, h := range w.sim.Hosts() {
+		for _, sp := range h.Program().Switches {
+			if err := h.Switch(sp.Config.Name).Conserved(); err != nil {
+				out = append(out, fmt.Sprintf("host %s: %v", h.Name(), err))
+			}
+		}
+	}
+	return out
+}

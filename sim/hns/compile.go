@@ -1,0 +1,228 @@
+package hns
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/hnsim/hnsim/sim/fabric"
+	"github.com/hnsim/hnsim/sim/hcn"
+	"github.com/hnsim/hnsim/sim/l2bridge"
+	"github.com/hnsim/hnsim/sim/overlay"
+	"github.com/hnsim/hnsim/sim/vfp"
+	"github.com/hnsim/hnsim/sim/vswitch"
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// Port numbers of a switch. Endpoints follow at firstEndpointPort, so that a
+// port keeps its number, and with it its flows, over every recompilation.
+const (
+	externalPort      vfp.PortID = 1
+	hostVNICPort      vfp.PortID = 2
+	firstEndpointPort vfp.PortID = 100
+)
+
+// EndpointPort is the switch port of the endpoint with that number.
+func EndpointPort(num uint32) vfp.PortID { return firstEndpointPort + vfp.PortID(num) }
+
+// untaggedZone is the isolation domain of external networks without VLAN and
+// without VSID: they share the wire, so they share the zone. VLAN networks
+// have their VLAN id as zone and overlays their VSID.
+const untaggedZone = 4095
+
+// Adapter is a physical NIC as the compiler needs to know it.
+type Adapter struct {
+	Name     string
+	MAC      wire.MAC
+	MTU      int
+	Addrs    []netip.Prefix
+	Gateway  netip.Addr
+	PortOpts PortOptions
+}
+
+// PortOptions are settings of a switch port outside the documents: what
+// Hyper-V's own tools set (rules VS-20 to VS-32).
+type PortOptions struct {
+	Spoofing, DHCPGuard, RouterGuard bool
+	StormLimit                       uint32
+	VLAN                             *vswitch.VLANConfig
+	ACLs                             []vswitch.PortACL
+	ExtACLs                          []vswitch.ExtACL
+	Mirror                           vswitch.MirrorMode
+}
+
+// Compiler turns states of one host into programs. It keeps what must outlive
+// one state: the NAT pools and the ports they hold. Not for concurrent use.
+type Compiler struct {
+	Profile  hcn.Profile
+	Adapters []Adapter
+	// Ports is the host's TCP and UDP port space, shared with sockets.
+	Ports *vfp.PortSpace
+	// PortOptions answers for endpoints by id; may be nil.
+	PortOptions func(endpointID string) PortOptions
+	// NAT overrides what the profile says of WinNAT.
+	NAT NATOptions
+
+	pools pools
+}
+
+// NewCompiler makes a compiler for a host.
+func NewCompiler(p hcn.Profile, ports *vfp.PortSpace, adapters []Adapter) *Compiler {
+	return &Compiler{Profile: p, Ports: ports, Adapters: adapters, pools: newPools(ports, p, adapters)}
+}
+
+// Compile makes the program of s. Resources that s needs are reserved and
+// those that it no longer needs are released; when something cannot be
+// reserved the error is an *hcn.Error and nothing has changed.
+func (c *Compiler) Compile(s *State) (*fabric.HostProgram, error) {
+	commit, err := c.pools.reconcile(s)
+	if err != nil {
+		return nil, err
+	}
+	p := &fabric.HostProgram{}
+	for _, group := range bySwitch(s) {
+		if err := c.compileSwitch(p, s, group); err != nil {
+			c.pools.rollback()
+			return nil, err
+		}
+	}
+	if err := c.compileNAT(p, s); err != nil {
+		c.pools.rollback()
+		return nil, err
+	}
+	commit()
+	return p, nil
+}
+
+// switchGroup is the networks that share a virtual switch.
+type switchGroup struct {
+	name string
+	nets []*Network
+}
+
+// bySwitch groups networks by layer, in order of creation. NAT networks get a
+// switch each: the VLANs that isolate them on newer builds' shared switch are
+// not visible to any packet.
+func bySwitch(s *State) []switchGroup {
+	var gs []switchGroup
+	for _, n := range s.Networks {
+		name := fmt.Sprintf("nw%d", n.Num)
+		if n.Uplink != "" {
+			name = "ext:" + n.Uplink
+		}
+		found := false
+		for i := range gs {
+			if gs[i].name == name {
+				gs[i].nets = append(gs[i].nets, n)
+				found = true
+			}
+		}
+		if !found {
+			gs = append(gs, switchGroup{name, []*Network{n}})
+		}
+	}
+	return gs
+}
+
+func (c *Compiler) adapter(name string) *Adapter {
+	for i := range c.Adapters {
+		if c.Adapters[i].Name == name {
+			return &c.Adapters[i]
+		}
+	}
+	return nil
+}
+
+func (c *Compiler) compileSwitch(p *fabric.HostProgram, s *State, g switchGroup) error {
+	cfg := vswitch.Config{Name: g.name, Kind: vswitch.Internal, MTU: fabric.DefaultMTU,
+		FloodUnknown: c.Profile.Knobs.UnknownUnicast == "flood"}
+	sp := fabric.SwitchProgram{}
+	ext := g.nets[0].Uplink != ""
+	if ext {
+		a := c.adapter(g.nets[0].Uplink)
+		if a == nil {
+			return &hcn.Error{Code: hcn.ErrAdapterNotFound, Detail: g.nets[0].Uplink}
+		}
+		return c.compileExternal(p, s, g, a)
+	}
+	n := g.nets[0]
+	if n.Type == hcn.Private {
+		cfg.Kind = vswitch.Private
+	} else {
+		c.internalHost(p, &cfg, n)
+	}
+	for _, e := range s.EndpointsOf(n.Num) {
+		if e.Remote {
+			continue
+		}
+		cfg.Ports = append(cfg.Ports, c.port(n, e, n.Num))
+		c.containerNIC(p, g.name, n, e)
+	}
+	sp.Config = cfg
+	p.Switches = append(p.Switches, sp)
+	return nil
+}
+
+// internalHost plugs the host into an internal network; on nat networks its
+// vNIC owns the gateway address (rule NAT-02).
+func (c *Compiler) internalHost(p *fabric.HostProgram, cfg *vswitch.Config, n *Network) {
+	cfg.Ports = append(cfg.Ports, vswitch.PortConfig{ID: hostVNICPort, Name: "host", Kind: vswitch.HostPort, MAC: n.HostMAC, Zone: n.Num})
+	var addrs []netip.Prefix
+	for _, sub := range n.Subnets {
+		if sub.Gateway.IsValid() {
+			addrs = append(addrs, netip.PrefixFrom(sub.Gateway, sub.Prefix.Bits()))
+		}
+	}
+	p.Interfaces = append(p.Interfaces, fabric.InterfaceProgram{
+		Compartment: fabric.HostCompartment, Name: "vEthernet (" + n.Doc.Name + ")", Switch: cfg.Name, Port: hostVNICPort,
+		MAC: n.HostMAC, Addrs: addrs, MTU: fabric.DefaultMTU,
+		Forward: n.Type == hcn.NAT || n.Type == hcn.ICS,
+	})
+}
+
+// compileExternal builds the switch of an adapter with all its networks.
+func (c *Compiler) compileExternal(p *fabric.HostProgram, s *State, g switchGroup, a *Adapter) error {
+	x := &external{c: c, p: p, s: s, a: a, name: g.name, hostMAC: a.MAC}
+	x.cfg = vswitch.Config{Name: g.name, Kind: vswitch.External, VFP: true, MTU: a.MTU,
+		FloodUnknown: c.Profile.Knobs.UnknownUnicast == "flood"}
+	for _, n := range g.nets {
+		x.addNetwork(n)
+	}
+	x.bridge = l2bridge.New(l2bridge.Config{
+		HostMAC: x.bridgeMAC(), HostAddrs: x.hostAddrs(), Endpoints: x.bridged,
+		ARPProxy:  c.Profile.Knobs.ARPModeL2Bridge != "rewrite",
+		PoolOwner: c.pools.owner,
+	})
+	wire := vswitch.PortConfig{ID: externalPort, Name: a.Name, Kind: vswitch.ExternalPort,
+		Program: &vfp.Program{Layers: x.wireLayers()}}
+	host := vswitch.PortConfig{ID: hostVNICPort, Name: "vEthernet (" + a.Name + ")", Kind: vswitch.HostPort, MAC: a.MAC,
+		Program: &vfp.Program{Layers: x.hostLayers()}}
+	x.cfg.Ports = append(x.cfg.Ports, wire, host)
+	for _, n := range g.nets {
+		if err := x.addPorts(n); err != nil {
+			return err
+		}
+	}
+	p.Interfaces = append(p.Interfaces, fabric.InterfaceProgram{
+		Compartment: fabric.HostCompartment, Name: host.Name, Switch: g.name, Port: hostVNICPort, MAC: a.MAC,
+		Addrs: a.Addrs, Routes: x.uplinkRoutes(), MTU: a.MTU, Uplink: a.Name,
+	})
+	p.Switches = append(p.Switches, fabric.SwitchProgram{Config: x.cfg, Uplink: a.Name, Wire: externalPort, VXLANPorts: x.vxlanPorts()})
+	return nil
+}
+
+// external collects what one external switch consists of.
+type external struct {
+	c       *Compiler
+	p       *fabric.HostProgram
+	s       *State
+	a       *Adapter
+	name    string
+	hostMAC wire.MAC
+	cfg     vswitch.Config
+
+	bridged  []l2bridge.Endpoint
+	bridge   *l2bridge.Bridge
+	overlays []*overlay.Network
+	byNet    map[uint32]*overlay.Network
+	onlink   []netip.Prefix // pod prefixes that the host reaches through the switch (HostRoute)
+}

@@ -1,0 +1,337 @@
+package hns
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/hnsim/hnsim/sim/fabric"
+	"github.com/hnsim/hnsim/sim/hcn"
+	"github.com/hnsim/hnsim/sim/l2bridge"
+	"github.com/hnsim/hnsim/sim/overlay"
+	"github.com/hnsim/hnsim/sim/vfp"
+	"github.com/hnsim/hnsim/sim/vswitch"
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// addNetwork collects what concerns the whole switch: the overlays, and the
+// endpoints that the wire's layers must know.
+func (x *external) addNetwork(n *Network) {
+	switch n.Type {
+	case hcn.Overlay:
+		net := overlay.New(x.overlayConfig(n))
+		x.overlays = append(x.overlays, net)
+		if x.byNet == nil {
+			x.byNet = map[uint32]*overlay.Network{}
+		}
+		x.byNet[n.Num] = net
+		for _, e := range x.locals(n) {
+			// Overlay endpoints meet the wire through their NAT ports only.
+			x.bridged = append(x.bridged, l2bridge.Endpoint{
+				Port: EndpointPort(e.Num), MAC: e.MAC, Zone: x.c.zone(n, e), Addrs: addrsOf(e)})
+		}
+		x.hostRoute(n)
+	case hcn.L2Bridge, hcn.L2Tunnel:
+		for _, e := range x.locals(n) {
+			host := onHost(e)
+			x.bridged = append(x.bridged, l2bridge.Endpoint{
+				Port: EndpointPort(e.Num), MAC: e.MAC, Addrs: addrsOf(e), Zone: x.c.zone(n, e),
+				Host: host, Bridge: true, Tunnel: n.Type == hcn.L2Tunnel,
+			})
+		}
+	}
+}
+
+// locals are the endpoints of n that have a port here.
+func (x *external) locals(n *Network) []*Endpoint {
+	var out []*Endpoint
+	for _, e := range x.s.EndpointsOf(n.Num) {
+		if !e.Remote {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func onHost(e *Endpoint) bool { return e.Compartment == fabric.HostCompartment }
+
+func addrsOf(e *Endpoint) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range e.Addrs {
+		out = append(out, a.IP)
+	}
+	return out
+}
+
+// subnetOf is the subnet that an endpoint's first address belongs to, the
+// network's first one otherwise.
+func subnetOf(n *Network, e *Endpoint) *Subnet {
+	for _, a := range e.Addrs {
+		if a.Subnet >= 0 && a.Subnet < len(n.Subnets) {
+			return &n.Subnets[a.Subnet]
+		}
+	}
+	if len(n.Subnets) > 0 {
+		return &n.Subnets[0]
+	}
+	return nil
+}
+
+// vlan is the access VLAN of an endpoint: its own policy, else its subnet's
+// (rule VS-28).
+func vlan(n *Network, e *Endpoint) uint16 {
+	if p, ok := hcn.FindPolicy(e.Doc.Policies, hcn.PolicyVLAN); ok {
+		if v, err := hcn.DecodeSettings[hcn.IsolationSettings](p); err == nil {
+			return uint16(v.IsolationID)
+		}
+	}
+	if sub := subnetOf(n, e); sub != nil {
+		return sub.VLAN
+	}
+	return 0
+}
+
+// vni is the VSID of an endpoint's subnet (rule OV-01).
+func vni(n *Network, e *Endpoint) uint32 {
+	if sub := subnetOf(n, e); sub != nil {
+		return sub.VSID
+	}
+	return 0
+}
+
+// zone is the isolation domain of an endpoint on its switch.
+func (c *Compiler) zone(n *Network, e *Endpoint) uint32 {
+	switch {
+	case n.Uplink == "":
+		return n.Num
+	case n.Type == hcn.Overlay:
+		return vni(n, e)
+	}
+	if v := vlan(n, e); v != 0 {
+		return uint32(v)
+	}
+	return untaggedZone
+}
+
+// bridgeMAC is the MAC that bridged frames wear: SourceMacAddress wins over
+// the NIC's (rule L2B-01).
+func (x *external) bridgeMAC() wire.MAC {
+	for _, n := range x.s.Networks {
+		if n.Uplink != x.a.Name {
+			continue
+		}
+		if p, ok := hcn.FindPolicy(n.Doc.Policies, hcn.PolicySourceMacAddress); ok {
+			if v, err := hcn.DecodeSettings[hcn.SourceMacAddressSettings](p); err == nil {
+				if m, err := wire.ParseMAC(v.SourceMacAddress); err == nil {
+					return m
+				}
+			}
+		}
+	}
+	return x.a.MAC
+}
+
+func (x *external) hostAddrs() []netip.Addr {
+	var out []netip.Addr
+	for _, a := range x.a.Addrs {
+		out = append(out, a.Addr())
+	}
+	return out
+}
+
+// vxlanPorts are the UDP ports of the switch's overlays.
+func (x *external) vxlanPorts() []uint16 {
+	var out []uint16
+	for _, n := range x.s.Networks {
+		if x.byNet[n.Num] != nil && !slices.Contains(out, x.byNet[n.Num].Port()) {
+			out = append(out, x.byNet[n.Num].Port())
+		}
+	}
+	return out
+}
+
+func (x *external) wireLayers() []vfp.Layer {
+	var ls []vfp.Layer
+	if len(x.bridged) > 0 {
+		ls = append(ls, x.bridge.WireLayer())
+	}
+	if len(x.overlays) > 0 {
+		ls = append(ls, overlay.WireLayer(x.overlays))
+	}
+	return ls
+}
+
+func (x *external) hostLayers() []vfp.Layer {
+	var ls []vfp.Layer
+	for _, n := range x.s.Networks {
+		if net := x.byNet[n.Num]; net != nil && hasHostRoute(n) {
+			ls = append(ls, net.HostLayer("VNET_HOST_ROUTE_"+n.Doc.Name))
+		}
+	}
+	return ls
+}
+
+func hasHostRoute(n *Network) bool {
+	_, ok := hcn.FindPolicy(n.Doc.Policies, hcn.PolicyHostRoute)
+	return ok
+}
+
+// hostRoute makes the host's stack send to the network's pods through the
+// switch (rule OV-22).
+func (x *external) hostRoute(n *Network) {
+	if !hasHostRoute(n) {
+		return
+	}
+	for _, sub := range n.Subnets {
+		x.onlink = append(x.onlink, sub.Prefix)
+	}
+}
+
+func (x *external) uplinkRoutes() []fabric.Route {
+	var rs []fabric.Route
+	if x.a.Gateway.IsValid() {
+		any4 := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+		if x.a.Gateway.Is6() {
+			any4 = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+		}
+		rs = append(rs, fabric.Route{Dst: any4, Via: x.a.Gateway})
+	}
+	for _, p := range x.onlink {
+		rs = append(rs, fabric.Route{Dst: p})
+	}
+	return rs
+}
+
+// addPorts adds the ports and interfaces of n's local endpoints.
+func (x *external) addPorts(n *Network) error {
+	for _, e := range x.locals(n) {
+		pc := x.c.port(n, e, x.c.zone(n, e))
+		prog, err := x.program(n, e)
+		if err != nil {
+			return err
+		}
+		pc.Program = prog
+		x.cfg.Ports = append(x.cfg.Ports, pc)
+		x.c.containerNIC(x.p, x.name, n, e)
+	}
+	return nil
+}
+
+// program is the VFP policy of an endpoint's port: neighbour proxy, ACLs, NAT
+// and routing, in this order on the way out.
+func (x *external) program(n *Network, e *Endpoint) (*vfp.Program, error) {
+	p := &vfp.Program{}
+	acls, err := x.c.aclLayers(n, e)
+	if err != nil {
+		return nil, err
+	}
+	nat := x.c.pools.layer(e, x.routed(n, e))
+	switch n.Type {
+	case hcn.Overlay:
+		vnet := x.byNet[n.Num].EndpointLayers(overlay.Local{
+			Port: EndpointPort(e.Num), MAC: e.MAC, Addrs: addrsOf(e), VNI: vni(n, e)})
+		p.Layers = append(p.Layers, vnet[0])
+		p.Layers = append(p.Layers, acls...)
+		p.Layers = append(p.Layers, nat...)
+		p.Layers = append(p.Layers, vnet[1:]...)
+	case hcn.L2Bridge, hcn.L2Tunnel:
+		p.Layers = append(p.Layers, acls...)
+		p.Layers = append(p.Layers, nat...)
+		p.Layers = append(p.Layers, x.bridge.EndpointLayer(l2bridge.Endpoint{
+			Port: EndpointPort(e.Num), Host: onHost(e), Tunnel: n.Type == hcn.L2Tunnel,
+		}, encapPrefixes(e)))
+	default:
+		p.Layers = acls
+	}
+	return p, nil
+}
+
+// routed tells outbound NAT which destinations the overlay serves itself.
+func (x *external) routed(n *Network, e *Endpoint) func(netip.Addr) bool {
+	net := x.byNet[n.Num]
+	if net == nil {
+		return nil
+	}
+	id := vni(n, e)
+	return func(dst netip.Addr) bool { return net.Routes(id, dst) }
+}
+
+// encapPrefixes are the SDNRoute prefixes with NeedEncap (rule L2B-29).
+func encapPrefixes(e *Endpoint) []netip.Prefix {
+	var out []netip.Prefix
+	for _, p := range hcn.FindPolicies(e.Doc.Policies, hcn.PolicySDNRoute) {
+		r, err := hcn.DecodeSettings[hcn.SDNRouteSettings](p)
+		if err != nil || !r.NeedEncap {
+			continue
+		}
+		if pfx, err := netip.ParsePrefix(r.DestinationPrefix); err == nil {
+			out = append(out, pfx.Masked())
+		}
+	}
+	return out
+}
+
+// port is the switch port of an endpoint; it is blocked unless the endpoint
+// is attached (rule CMP-08).
+func (c *Compiler) port(n *Network, e *Endpoint, zone uint32) vswitch.PortConfig {
+	pc := vswitch.PortConfig{
+		ID: EndpointPort(e.Num), Name: e.Doc.ID, Kind: vswitch.EndpointPort,
+		MAC: e.MAC, Zone: zone, Blocked: !e.Attached(),
+		Isolated: e.Doc.Flags&hcn.DisableICC != 0,
+	}
+	if v := vlan(n, e); v != 0 && n.Type != hcn.Overlay {
+		pc.VLAN = vswitch.VLANConfig{Mode: vswitch.VLANAccess, AccessID: v}
+	}
+	if c.PortOptions == nil {
+		return pc
+	}
+	o := c.PortOptions(e.Doc.ID)
+	pc.MACSpoofing, pc.DHCPGuard, pc.RouterGuard = o.Spoofing, o.DHCPGuard, o.RouterGuard
+	pc.StormLimit, pc.ACLs, pc.ExtACLs, pc.Mirror = o.StormLimit, o.ACLs, o.ExtACLs, o.Mirror
+	if o.VLAN != nil {
+		pc.VLAN = *o.VLAN
+	}
+	return pc
+}
+
+// containerNIC plugs the endpoint's compartment into its port, once there is
+// a compartment (rule CMP-07).
+func (c *Compiler) containerNIC(p *fabric.HostProgram, sw string, n *Network, e *Endpoint) {
+	if e.Compartment == 0 {
+		return
+	}
+	ip := fabric.InterfaceProgram{
+		Compartment: e.Compartment, Name: "vEthernet (" + e.Doc.ID[:min(8, len(e.Doc.ID))] + ")", Switch: sw,
+		Port: EndpointPort(e.Num), MAC: e.MAC, MTU: mtu(e),
+		Autoconfigure: n.Type == hcn.Transparent,
+		Forward:       onHost(e),
+	}
+	for _, a := range e.Addrs {
+		ip.Addrs = append(ip.Addrs, netip.PrefixFrom(a.IP, a.Bits))
+		if !onHost(e) && a.Gateway.IsValid() && a.Gateway != a.IP {
+			ip.Routes = append(ip.Routes, fabric.Route{Dst: netip.PrefixFrom(zeroOf(a.IP), 0), Via: a.Gateway})
+		}
+	}
+	p.Interfaces = append(p.Interfaces, ip)
+}
+
+func zeroOf(a netip.Addr) netip.Addr {
+	if a.Is6() {
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}
+
+// mtu of a container's interface: an explicit parameter, else the Ethernet
+// MTU less what a policy says that encapsulation takes (rules VS-42, OV-18
+// and D-18: 1500 unless the overhead was given).
+func mtu(e *Endpoint) int {
+	if p, ok := hcn.FindPolicy(e.Doc.Policies, hcn.PolicyInterfaceParameters); ok {
+		if v, err := hcn.DecodeSettings[hcn.InterfaceParametersSettings](p); err == nil && v.MTU != 0 {
+			return int(v.MTU)
+		}
+	}
+	if e.EncapGiven {
+		return fabric.DefaultMTU - int(e.EncapOverhead)
+	}
+	return fabric.DefaultMTU
+}

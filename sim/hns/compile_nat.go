@@ -1,0 +1,111 @@
+package hns
+
+import (
+	"net/netip"
+
+	"github.com/hnsim/hnsim/sim/fabric"
+	"github.com/hnsim/hnsim/sim/hcn"
+	"github.com/hnsim/hnsim/sim/winnat"
+)
+
+// NATOptions are WinNAT settings outside the documents: what Set-NetNat
+// changes (contract 3.3, rule NAT-14).
+type NATOptions struct {
+	FilteringTCP, FilteringUDP *winnat.Filtering
+	Timers                     *winnat.Timers
+}
+
+// compileNAT makes the host's WinNAT of all its nat networks (rules NAT-01,
+// NAT-10, NAT-30) and the published ports of VFP endpoints that the host
+// itself may use (rule L2B-30).
+func (c *Compiler) compileNAT(p *fabric.HostProgram, s *State) error {
+	var cfg winnat.Config
+	for _, n := range s.Networks {
+		if n.Type != hcn.NAT && n.Type != hcn.ICS {
+			continue
+		}
+		for _, sub := range n.Subnets {
+			if sub.Prefix.Addr().Is4() {
+				cfg.Internal = append(cfg.Internal, winnat.InternalNet{Prefix: sub.Prefix, Gateway: sub.Gateway})
+			}
+		}
+		for _, e := range s.EndpointsOf(n.Num) {
+			maps, err := staticMappings(e)
+			if err != nil {
+				return err
+			}
+			cfg.Static = append(cfg.Static, maps...)
+		}
+	}
+	p.LocalVIPs = c.pools.localVIPs()
+	if len(cfg.Internal) == 0 {
+		return nil
+	}
+	c.natKnobs(&cfg)
+	p.NAT = &cfg
+	return nil
+}
+
+// natKnobs sets what the profile and Set-NetNat say.
+func (c *Compiler) natKnobs(cfg *winnat.Config) {
+	k := &c.Profile.Knobs
+	cfg.Timers = winnat.Timers{
+		ICMPQuery: k.NATTimerICMP, UDP: k.NATTimerUDP,
+		TCPTransient: k.NATTimerTCPTransient, TCPEstablished: k.NATTimerTCPEstabl,
+		UDPInboundRefresh: k.NATUDPInboundRefresh,
+	}
+	switch k.NATMapping {
+	case "ADM":
+		cfg.Mapping = winnat.MapAddress
+	case "APDM":
+		cfg.Mapping = winnat.MapAddressAndPort
+	}
+	cfg.FilteringTCP, cfg.FilteringUDP = filtering(k.NATFilteringTCP), filtering(k.NATFilteringUDP)
+	cfg.RewriteIPID, cfg.TCPSeqCheck = k.RewriteIPID, k.TCPSeqCheck
+	cfg.LoopbackPublish = k.LoopbackPublish
+	if k.NATHairpin == "drop" {
+		cfg.Hairpin = winnat.HairpinDrop
+	}
+	if o := c.NAT; o.FilteringTCP != nil {
+		cfg.FilteringTCP = *o.FilteringTCP
+	}
+	if o := c.NAT; o.FilteringUDP != nil {
+		cfg.FilteringUDP = *o.FilteringUDP
+	}
+	if o := c.NAT; o.Timers != nil {
+		cfg.Timers = *o.Timers
+	}
+}
+
+func filtering(knob string) winnat.Filtering {
+	if knob == "EIF" {
+		return winnat.FilterEndpointIndependent
+	}
+	return winnat.FilterAddress
+}
+
+// staticMappings are the published ports of an endpoint of a nat network.
+func staticMappings(e *Endpoint) ([]winnat.StaticMapping, error) {
+	var out []winnat.StaticMapping
+	for _, p := range hcn.FindPolicies(e.Doc.Policies, hcn.PolicyPortMapping) {
+		set, err := hcn.DecodeSettings[hcn.PortMappingSettings](p)
+		if err != nil {
+			return nil, err
+		}
+		if !e.Addr().Is4() {
+			continue
+		}
+		m := winnat.StaticMapping{
+			Proto: uint8(set.Protocol), ExternalPort: set.ExternalPort,
+			Internal:       netip.AddrPortFrom(e.Addr(), set.InternalPort),
+			LocalRoutedVIP: set.Flags&hcn.NatLocalRoutedVip != 0,
+		}
+		if set.VIP != "" {
+			if m.VIP, err = netip.ParseAddr(set.VIP); err != nil {
+				return nil, &hcn.Error{Code: hcn.ErrInvalidPolicy, Path: "VIP", Found: set.VIP, Expected: "an address of the host"}
+			}
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}

@@ -1,0 +1,85 @@
+package hns
+
+import (
+	"net/netip"
+
+	"github.com/hnsim/hnsim/sim/hcn"
+	"github.com/hnsim/hnsim/sim/overlay"
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// overlayConfig translates an overlay network with its endpoints, remote
+// endpoints and remote subnet routes (rules OV-01 to OV-09).
+func (x *external) overlayConfig(n *Network) overlay.Config {
+	k := &x.c.Profile.Knobs
+	cfg := overlay.Config{
+		PA: x.pa(n), Port: n.VxlanPort, DRMAC: n.DRMAC, HostMAC: x.a.MAC,
+		HostAddrs: x.hostAddrs(), HostRoute: hasHostRoute(n),
+		Options: overlay.Options{
+			OuterTTL: uint8(k.OuterTTL), OuterDF: k.OuterDF, DSCPCopy: k.DSCPCopy, ECNCopy: k.ECNCopy,
+			DecTTL: k.DRDecrementsTTL, OversizeICMP: k.EncapOversize == "icmp", UnderlayMTU: x.a.MTU,
+			IPv6: k.IPv6Overlay, KeepSenderMAC: k.OVDeliveredMAC == "sender",
+		},
+	}
+	for _, sub := range n.Subnets {
+		cfg.Subnets = append(cfg.Subnets, overlay.Subnet{Prefix: sub.Prefix, Gateway: sub.Gateway, VNI: sub.VSID})
+	}
+	for _, e := range x.s.EndpointsOf(n.Num) {
+		if e.Remote {
+			for _, a := range e.Addrs {
+				cfg.Remotes = append(cfg.Remotes, overlay.RemoteEndpoint{Addr: a.IP, MAC: e.MAC, PA: e.PA, VNI: vni(n, e)})
+			}
+			continue
+		}
+		cfg.Locals = append(cfg.Locals, overlay.Local{
+			Port: EndpointPort(e.Num), MAC: e.MAC, Addrs: addrsOf(e), VNI: vni(n, e)})
+		cfg.HostPrefixes = append(cfg.HostPrefixes, x.toHost(e)...)
+	}
+	cfg.RemoteSubnets = remoteSubnets(n)
+	return cfg
+}
+
+// pa is the provider address of the network: its ManagementIP, else the first
+// address of the uplink (rule OV-03).
+func (x *external) pa(n *Network) netip.Addr {
+	if n.ManagementIP.IsValid() {
+		return n.ManagementIP
+	}
+	if len(x.a.Addrs) > 0 {
+		return x.a.Addrs[0].Addr()
+	}
+	return netip.Addr{}
+}
+
+// toHost are the endpoint's NeedEncap prefixes that name this host: pods reach
+// their own node through them (rule OV-23). Other NeedEncap prefixes ask for
+// encapsulation, which the overlay's routes give anyway.
+func (x *external) toHost(e *Endpoint) []netip.Prefix {
+	var out []netip.Prefix
+	for _, p := range encapPrefixes(e) {
+		for _, a := range x.hostAddrs() {
+			if p.IsSingleIP() && p.Addr() == a {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
+func remoteSubnets(n *Network) []overlay.RemoteSubnet {
+	var out []overlay.RemoteSubnet
+	for _, p := range hcn.FindPolicies(n.Doc.Policies, hcn.PolicyRemoteSubnetRoute) {
+		r, err := hcn.DecodeSettings[hcn.RemoteSubnetRouteSettings](p)
+		if err != nil {
+			continue // refused by validation before it got here
+		}
+		prefix, err1 := netip.ParsePrefix(r.DestinationPrefix)
+		pa, err2 := netip.ParseAddr(r.ProviderAddress)
+		mac, err3 := wire.ParseMAC(r.DistributedRouterMacAddress)
+		if err1 != nil || err2 != nil || err3 != nil {
+			continue
+		}
+		out = append(out, overlay.RemoteSubnet{Prefix: prefix.Masked(), VNI: r.IsolationID, PA: pa, DRMAC: mac})
+	}
+	return out
+}
