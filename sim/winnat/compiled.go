@@ -122,15 +122,12 @@ func (c *compiled) netOf(addr uint32) *net4 {
 }
 
 // mappingScope is how much of the remote end belongs to a mapping's identity
-// (rule NAT-13). ICMP queries have no remote port.
-func (c *compiled) mappingScope(proto uint8, addr uint32, port uint16) (uint32, uint16) {
+// (rule NAT-13).
+func (c *compiled) mappingScope(addr uint32, port uint16) (uint32, uint16) {
 	switch c.Mapping {
 	case MapAddress:
 		return addr, 0
 	case MapAddressAndPort:
-		if proto == wire.ProtoICMP {
-			return addr, 0
-		}
 		return addr, port
 	}
 	return 0, 0

@@ -69,8 +69,7 @@ func (n *NAT) track(s *session, i uint32, d dir, now int64, p *vfp.Packet) bool 
 		if opens(flags) && keeps && old.phase().over() {
 			old, s.tcp, s.win = 0, 0, nil // the ports are used for a new connection
 		}
-		// Numbers of a fragment do not tell how long the segment is.
-		if n.cfg.TCPSeqCheck && !p.Meta.Fragment && !s.admit(d, segmentOf(p)) {
+		if n.cfg.TCPSeqCheck && !s.admit(d, p) {
 			return false
 		}
 		s.tcp = s.tcp.seen(d, flags)

@@ -89,10 +89,10 @@ func (n *NAT) icmpError(now int64, p *vfp.Packet, h hook) decision {
 	if h != hookOut && ip.Dst() != k.Dst() {
 		wire.SetIPv4Dst(frame, m, k.Dst())
 	}
-	if k.Dst() != reply.Dst() || k.DstPort() != reply.DstPort() {
+	if k.Dst() != reply.Dst() {
 		wire.RewriteQuotedSrc(frame, m, &q, wire.AddrFrom4(k.Dst()), k.DstPort())
 	}
-	if k.Src() != reply.Src() || (k.SrcPort() != reply.SrcPort() && q.Proto != wire.ProtoICMP) {
+	if k.Src() != reply.Src() {
 		wire.RewriteQuotedDst(frame, m, &q, wire.AddrFrom4(k.Src()), k.SrcPort())
 	}
 	return decision{verdict: verdict, rule: ruleError, done: true}

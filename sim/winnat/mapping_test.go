@@ -170,7 +170,9 @@ func TestNAT19IdentificationAndFlags(t *testing.T) {
 					t.Error("DF changed")
 				}
 			}
-			if _, p, _ := l.pass(0, "in", mkFrame("udp x:53>h1:50001").Bytes()); id(p) != 0x1234 {
+			in := mkFrame("udp x:53>h1:50001")
+			in.IP.DF = tt.df
+			if _, p, _ := l.pass(0, "in", in.Bytes()); id(p) != 0x1234 {
 				t.Error("the identification of an inbound packet changed")
 			}
 		})

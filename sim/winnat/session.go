@@ -177,7 +177,7 @@ func (n *NAT) mappingFor(k wire.Key4, ext uint32) (i uint32, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	remote, remotePort := n.cfg.mappingScope(proto, k.Dst(), k.DstPort())
+	remote, remotePort := n.cfg.mappingScope(k.Dst(), k.DstPort())
 	key := wire.MakeKey4(k.Src(), remote, k.SrcPort(), remotePort, proto, uint32(x))
 	if i = n.byInside.get(key); i != 0 {
 		return i, true

@@ -78,12 +78,18 @@ func windowScale(opt []byte) (shift uint8, ok bool) {
 // upTo reports a <= b in sequence space.
 func upTo(a, b uint32) bool { return int32(b-a) >= 0 }
 
-// admit is windows.admit for the session's own.
-func (s *session) admit(d dir, g segment) bool {
+// admit reports whether a TCP packet of direction d fits the session. The
+// first fragment of a segment does not tell how far the segment reaches, so
+// behind one the check starts over, as with a connection joined midway.
+func (s *session) admit(d dir, p *vfp.Packet) bool {
+	if p.Meta.Fragment {
+		s.win = nil
+		return true
+	}
 	if s.win == nil {
 		s.win = new(windows)
 	}
-	return s.win.admit(d, g)
+	return s.win.admit(d, segmentOf(p))
 }
 
 // admit reports whether a segment of direction d fits, and if so learns from
