@@ -276,7 +276,7 @@ func (c *Compiler) port(n *Network, e *Endpoint, zone uint32) vswitch.PortConfig
 	pc := vswitch.PortConfig{
 		ID: EndpointPort(e.Num), Name: e.Doc.ID, Kind: vswitch.EndpointPort,
 		MAC: e.MAC, Zone: zone, Blocked: !e.Attached(),
-		Isolated: e.Doc.Flags&hcn.DisableICC != 0,
+		Isolated: e.Doc.Flags&hcn.DisableICC != 0, Tunnelled: n.Type == hcn.Overlay,
 	}
 	if v := vlan(n, e); v != 0 && n.Type != hcn.Overlay {
 		pc.VLAN = vswitch.VLANConfig{Mode: vswitch.VLANAccess, AccessID: v}

@@ -60,12 +60,15 @@ type VLANConfig struct {
 // MAC table lookups and floods never leave it. The external and the host
 // port of an external switch serve all zones: Zone 0 there means "any".
 type PortConfig struct {
-	ID      vfp.PortID
-	Name    string
-	Kind    PortKind
-	MAC     wire.MAC // the assigned MAC: static table entry (VS-10), spoof check (VS-20)
-	Zone    uint32
-	Blocked bool // no policy applied yet (pipeline step 1), or endpoint state other than 2 and 3 (CMP-08)
+	ID   vfp.PortID
+	Name string
+	Kind PortKind
+	MAC  wire.MAC // the assigned MAC: static table entry (VS-10), spoof check (VS-20)
+	Zone uint32
+	// Tunnelled ports see the external and the host port through their zone's
+	// tunnel only: a frame of no zone is not theirs (rule OV-01).
+	Tunnelled bool
+	Blocked   bool // no policy applied yet (pipeline step 1), or endpoint state other than 2 and 3 (CMP-08)
 
 	MACSpoofing bool   // VS-13, VS-20
 	DHCPGuard   bool   // VS-21

@@ -17,8 +17,11 @@ func domainOf(in *port, zone uint32) domain {
 	return domain{zone, in.anyZone && zone == 0}
 }
 
-// holds reports whether frames of the domain may reach q.
-func (d domain) holds(q *port) bool { return q.anyZone || d.any || q.cfg.Zone == d.zone }
+// holds reports whether frames of the domain may reach q. What belongs to no
+// zone yet never reaches a tunnelled port.
+func (d domain) holds(q *port) bool {
+	return q.anyZone || d.any && !q.cfg.Tunnelled || !d.any && q.cfg.Zone == d.zone
+}
 
 // audience is a set of destination ports.
 type audience uint8
