@@ -159,6 +159,7 @@ type Failure struct {
 	Script   []SourceLine `json:"script,omitempty"` // lines around the failure
 	Closest  *Closest     `json:"closest,omitempty"`
 	Trace    []string     `json:"trace,omitempty"` // walk of the missing packet
+	Drops    []string     `json:"drops,omitempty"` // what was dropped since the last stimulus
 	Detail   string       `json:"detail,omitempty"`
 }
 
@@ -171,7 +172,7 @@ type SourceLine struct {
 
 // Closest compares the packet that came nearest with the one wanted.
 type Closest struct {
-	Where  string      `json:"where"`
+	Where  string      `json:"where,omitempty"`
 	Packet string      `json:"packet,omitempty"` // one-line description
 	Fields []FieldDiff `json:"fields,omitempty"` // those that differ first
 }

@@ -67,6 +67,7 @@ func mkEvents() []Event {
 			Script: []SourceLine{{44, "send c2 udp 172.16.0.11:4000 > 203.0.113.9:53", "ok"}, {45, "expect x src=198.51.100.2:1024", "FAILED"}, {46, "advance 1s", ""}},
 			Closest: &Closest{Where: "x", Packet: "udp 198.51.100.2:1025 > 203.0.113.9:53", Fields: []FieldDiff{
 				{"ip.src", "198.51.100.2", "198.51.100.2", true}, {"udp.src", "1024", "1025", false}}},
+			Drops: []string{"NatNoMapping at h1 wan: udp 203.0.113.9:53 > 198.51.100.2:1024"},
 			Trace: []string{"1 vswitch.in   port 3", "2 nat.out      mapping 1024 is held by 172.16.0.10:5000"},
 		}, Artefact{"trace", "S-NAT-05/trace.txt"}, Artefact{"pcapng", "S-NAT-05/packets.pcapng"})
 	add(Scenario{ID: "S-OV-02", Area: "overlay/dsr", Rules: []string{"OV-08"}}, Outcome{Status: Skipped, Reason: "needs DSR (HNS >= 10.2 | 9.3-9.x)"}, nil)

@@ -117,7 +117,6 @@ func (t *TextWriter) Failure(res *Result) {
 	f := res.Failure
 	if f == nil {
 		t.field("reason", res.Reason)
-		t.expectation(res)
 		t.repro(res)
 		return
 	}
@@ -130,11 +129,11 @@ func (t *TextWriter) Failure(res *Result) {
 	}
 	t.script(f.Script)
 	t.closest(f.Closest)
+	t.block("drops since the last stimulus", f.Drops, 20)
 	t.block("trace of the packet", f.Trace, 60)
-	if f.Detail != "" {
-		t.block("detail", strings.Split(strings.TrimRight(f.Detail, "\n"), "\n"), 60)
+	if detail := strings.Trim(f.Detail, "\n"); detail != "" {
+		t.block("detail", strings.Split(detail, "\n"), 60)
 	}
-	t.expectation(res)
 	t.repro(res)
 }
 
@@ -160,16 +159,25 @@ func place(f *Failure, res *Result) string {
 	return fmt.Sprintf("%s:%d", file, line)
 }
 
-// field prints "  name  value", continuation lines indented below value.
+// column is where values begin: two spaces, the longest name, two spaces.
+const column = 15
+
+// line prints "  name  value" in one line: what somebody will copy.
+func (t *TextWriter) line(name, value string) {
+	if value != "" {
+		t.printf("  %s%s\n", t.paint(dim, fmt.Sprintf("%-*s", column-2, name)), printable(value))
+	}
+}
+
+// field is line with the value wrapped, continuation lines below it.
 func (t *TextWriter) field(name, value string) {
 	value = strings.TrimRight(printable(value), "\n \t")
 	if value == "" {
 		return
 	}
-	const column = 15 // two spaces, the longest name, two spaces
 	var lines []string
 	for _, l := range strings.Split(value, "\n") {
-		lines = append(lines, wrap(l, max(t.width()-column, 30))...)
+		lines = append(lines, Wrap(l, max(t.width()-column, 30))...)
 	}
 	t.printf("  %s%s\n", t.paint(dim, fmt.Sprintf("%-*s", column-2, name)), lines[0])
 	for _, l := range lines[1:] {
@@ -177,9 +185,9 @@ func (t *TextWriter) field(name, value string) {
 	}
 }
 
-// wrap breaks between words only; a word longer than width stays whole.
+// Wrap breaks a text between words only; a word longer than width stays whole.
 // Leading blanks and lines that are narrow enough are kept as they are.
-func wrap(s string, width int) []string {
+func Wrap(s string, width int) []string {
 	if len(s) <= width {
 		return []string{s}
 	}
@@ -221,7 +229,11 @@ func (t *TextWriter) closest(c *Closest) {
 	if c == nil {
 		return
 	}
-	t.printf("\n  closest packet at %s\n", printable(c.Where))
+	t.printf("\n  closest packet")
+	if c.Where != "" {
+		t.printf(" at %s", printable(c.Where))
+	}
+	t.printf("\n")
 	if c.Packet != "" {
 		t.printf("    %s\n", printable(c.Packet))
 	}
@@ -258,12 +270,6 @@ func (t *TextWriter) block(title string, lines []string, most int) {
 	}
 }
 
-func (t *TextWriter) expectation(res *Result) {
-	if e := res.Expectation; e != nil {
-		t.field("expectation", expectationText(res))
-	}
-}
-
 func (t *TextWriter) repro(res *Result) {
 	if len(res.Artefacts) == 0 && res.Repro == "" {
 		return
@@ -274,9 +280,9 @@ func (t *TextWriter) repro(res *Result) {
 		if t.OutAt != "" {
 			path = t.OutAt + "/" + path
 		}
-		t.field(a.Kind, path)
+		t.line(a.Kind, path)
 	}
-	t.field("repro", res.Repro)
+	t.line("repro", res.Repro)
 }
 
 // Footer is the verdict, the reasons of skips and the hash of events. Took is

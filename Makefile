@@ -1,0 +1,68 @@
+# `make` or `make help` lists the targets. Only Go is needed, except where a
+# target says otherwise.
+
+GO       ?= go
+OUT      ?= hnsim-out
+FUZZTIME ?= 3s
+# Everything that go vet and the tests see; narrow it with PKG=./reports.
+PKG      ?= ./...
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race vet lint fmt fuzz-short windows mutate scenarios determinism cover docs golden ci clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build the program as ./hnsim
+	$(GO) build -o hnsim ./cmd/hnsim
+
+test: ## all unit tests and the conformance suite as go test
+	$(GO) test $(PKG)
+
+race: ## the tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race $(PKG)
+
+vet: ## go vet
+	$(GO) vet $(PKG)
+
+lint: fmt ## gofmt and staticcheck (version pinned in go.mod, checks in staticcheck.conf)
+	$(GO) tool staticcheck $(PKG)
+
+fmt: ## fail when a file is not gofmt'ed
+	@files=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || echo .)); \
+	if [ -n "$$files" ]; then echo "not gofmt'ed:"; echo "$$files"; exit 1; fi
+
+fuzz-short: ## every fuzz target for FUZZTIME (3s)
+	@.ci/fuzz $(FUZZTIME)
+
+windows: ## vet and build for Windows, amd64 and arm64
+	GOOS=windows GOARCH=amd64 $(GO) vet $(PKG)
+	GOOS=windows GOARCH=amd64 $(GO) build $(PKG)
+	GOOS=windows GOARCH=arm64 $(GO) build $(PKG)
+
+scenarios: ## the conformance suite against the model, reports in OUT (hnsim-out)
+	$(GO) run ./cmd/hnsim run --out $(OUT)
+
+determinism: ## two runs with one seed must have the same event hash, another seed another
+	@.ci/determinism
+
+mutate: ## break the model on purpose: every mutation must turn a scenario red
+	$(GO) run ./conformance/mutation
+
+cover: ## coverage of all packages by all tests, cover.html
+	$(GO) test -coverpkg=./... -coverprofile=cover.out $(PKG)
+	$(GO) tool cover -func=cover.out | tail -1
+	$(GO) tool cover -html=cover.out -o cover.html
+
+docs: ## rewrite the command line reference cmd/hnsim/README.md
+	$(GO) run ./cmd/hnsim docs > cmd/hnsim/README.md.tmp
+	mv cmd/hnsim/README.md.tmp cmd/hnsim/README.md
+
+golden: ## rewrite the golden files of reports and cmd; read the diff before committing it
+	$(GO) test ./reports ./cmd/hnsim -update
+
+ci: ## everything that CI checks
+	.ci/run
+
+clean: ## remove what the targets above made
+	rm -rf hnsim hnsim.exe hnsim-out cover.out cover.html cmd/hnsim/README.md.tmp

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hnsim/hnsim/cmd/hnsim/internal/explain"
+	"github.com/hnsim/hnsim/conformance"
+)
+
+func (a *app) explainCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain [" + strings.Join(explain.Kinds(), "|") + "] NAME",
+		Short: "say what a scenario, rule, drop reason, error code, knob, feature or profile is",
+		Long: `Say what something is: a scenario with its requirement and the rules it checks, a
+rule of the contract with its source and the scenarios that check it, a drop reason,
+an HCN error code by name or number, a knob with its default in every profile, a
+feature with its HNS versions, a build profile.
+
+One word in front limits the search to a kind.`,
+		Example: `  hnsim explain S-NAT-05
+  hnsim explain NAT-13
+  hnsim explain drop NatPoolExhausted
+  hnsim explain 0x803b0013
+  hnsim explain profile ws2025`,
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: completeExplain,
+		RunE:              func(_ *cobra.Command, args []string) error { return a.runExplain(args) },
+	}
+}
+
+func (a *app) runExplain(args []string) error {
+	kind, name := "", args[0]
+	if len(args) == 2 {
+		kind, name = args[0], args[1]
+		if !slices.Contains(explain.Kinds(), kind) {
+			return fmt.Errorf("no kind %q: expected %s", kind, strings.Join(explain.Kinds(), ", "))
+		}
+	}
+	specs, err := conformance.Suite()
+	if err != nil {
+		return err
+	}
+	entries, err := explain.NewBook(specs).Find(kind, name)
+	if err != nil {
+		return err
+	}
+	if a.opts.format == "json" {
+		return a.json(entries)
+	}
+	explain.WriteText(a.out, entries, min(a.out.Width, 100))
+	return nil
+}
+
+func completeExplain(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	specs, err := conformance.Suite()
+	if err != nil || len(args) > 1 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	book := explain.NewBook(specs)
+	if len(args) == 1 {
+		return book.Names(args[0]), cobra.ShellCompDirectiveNoFileComp
+	}
+	return append(explain.Kinds(), book.Names("")...), cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,248 @@
+package check
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hnsim/hnsim/conformance"
+	"github.com/hnsim/hnsim/scenarios/script"
+	"github.com/hnsim/hnsim/sim/hcn"
+)
+
+// Finding is one thing that is wrong at one place.
+type Finding struct {
+	File     string   `json:"file"`
+	Line     int      `json:"line,omitempty"`
+	Path     string   `json:"path,omitempty"` // inside a JSON document
+	Message  string   `json:"message"`
+	Code     string   `json:"code,omitempty"` // what HNS answers
+	Found    string   `json:"found,omitempty"`
+	Expected string   `json:"expected,omitempty"`
+	Profiles []string `json:"profiles,omitempty"` // those that reject it; empty: all
+	Accepted []string `json:"accepted,omitempty"` // those that accept it
+}
+
+// maxBytes bounds a file: documents of real hosts have some hundred kilobytes.
+const maxBytes = 16 << 20
+
+// Checker checks files against build profiles.
+type Checker struct {
+	Profiles []string // names; the first one is used where one is enough
+	Suite    []*conformance.Spec
+	Now      time.Time
+}
+
+// File checks one file; the kind follows from its name. The error is trouble
+// with reading, not a finding.
+func (c *Checker) File(name string) ([]Finding, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s is a folder; name its files, such as %s/*.txtar", name, name)
+	}
+	if info.Size() > maxBytes {
+		return nil, fmt.Errorf("%s has %d bytes, at most %d", name, info.Size(), maxBytes)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	name = filepath.ToSlash(name)
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".txtar":
+		return c.scenario(name, text), nil
+	case ".json":
+		return c.document(name, "", text), nil
+	case ".expect":
+		return c.expectations(name, text), nil
+	}
+	return nil, fmt.Errorf("%s: expected a scenario (.txtar), a document (.json) or an expectation file (.expect)", name)
+}
+
+func (c *Checker) scenario(name string, text []byte) []Finding {
+	if _, err := script.Parse(name, text); err != nil {
+		return findingsOf(name, err)
+	}
+	return nil
+}
+
+// Profiles turns names of profiles and numbers of OS builds into names, each
+// once, in the order given. A build stands for the first profile that has it.
+func Profiles(words []string) ([]string, error) {
+	var out []string
+	for _, w := range words {
+		name := ""
+		for _, p := range hcn.ProfileNames() {
+			profile := hcn.MustProfile(p)
+			if name == "" && (strings.EqualFold(w, p) || w == fmt.Sprint(profile.OSBuild)) {
+				name = p
+			}
+		}
+		if name == "" {
+			_, err := hcn.ProfileByName(w)
+			return nil, err
+		}
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	if len(out) == 0 {
+		return nil, errors.New("no profile is named")
+	}
+	return out, nil
+}
+
+// findingsOf takes joined errors apart and the place out of each.
+func findingsOf(file string, err error) []Finding {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var out []Finding
+		for _, e := range joined.Unwrap() {
+			out = append(out, findingsOf(file, e)...)
+		}
+		return out
+	}
+	f := Finding{File: file, Message: err.Error()}
+	var he *hcn.Error
+	if errors.As(err, &he) {
+		f.Path, f.Found, f.Expected, f.Code = he.Path, he.Found, he.Expected, he.Code.String()
+	}
+	if rest, ok := strings.CutPrefix(f.Message, file+":"); ok {
+		var line int
+		if n, _ := fmt.Sscanf(rest, "%d:", &line); n == 1 {
+			_, rest, _ = strings.Cut(rest, ":")
+			f.Line = line
+		}
+		f.Message = strings.TrimSpace(rest)
+	}
+	return []Finding{f}
+}
+
+// document checks a document against every profile and says who rejects what.
+// A list of documents, as PowerShell prints more than one object, is checked
+// one by one.
+func (c *Checker) document(name, at string, text []byte) []Finding {
+	trimmed := bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
+	if bytes.HasPrefix(trimmed, []byte("[")) {
+		return c.list(name, trimmed)
+	}
+	kind := hcn.DocumentKind(trimmed)
+	if kind == "" {
+		f := Finding{File: name, Path: at, Message: "this is no document of HNS that can be told by its members",
+			Expected: "a network, endpoint, namespace, load balancer, route, policy list, query or modify request"}
+		var syntax *json.SyntaxError
+		if err := json.Unmarshal(trimmed, new(any)); errors.As(err, &syntax) {
+			f.Message, f.Expected = "not JSON: "+err.Error(), ""
+			f.Line = 1 + bytes.Count(trimmed[:min(int(syntax.Offset), len(trimmed))], []byte("\n"))
+		}
+		return []Finding{f}
+	}
+	var out []Finding
+	for _, profile := range c.Profiles {
+		p, err := hcn.ProfileByName(profile)
+		if err != nil {
+			return []Finding{{File: name, Message: err.Error()}}
+		}
+		for _, e := range hcn.ValidateDocument(kind, trimmed, &p) {
+			out = addFinding(out, Finding{
+				File: name, Line: e.Line, Path: strings.TrimPrefix(at+"."+e.Path, "."), Code: e.Code.String(),
+				Message: messageOf(e), Found: e.Found, Expected: e.Expected,
+			}, p.Name)
+		}
+	}
+	for i := range out {
+		c.whoAccepts(&out[i])
+	}
+	return out
+}
+
+func (c *Checker) list(name string, text []byte) []Finding {
+	var items []json.RawMessage
+	if err := json.Unmarshal(text, &items); err != nil {
+		return []Finding{{File: name, Message: "not JSON: " + err.Error()}}
+	}
+	var out []Finding
+	for i, item := range items {
+		for _, f := range c.document(name, fmt.Sprintf("[%d]", i), item) {
+			f.Line = 0 // counted from the item's own beginning
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func messageOf(e *hcn.Error) string {
+	if e.Detail != "" {
+		return e.Detail
+	}
+	return e.Code.Sentence()
+}
+
+// addFinding merges equal findings of several profiles into one.
+func addFinding(all []Finding, f Finding, profile string) []Finding {
+	for i := range all {
+		if all[i].Path == f.Path && all[i].Line == f.Line && all[i].Message == f.Message && all[i].Found == f.Found {
+			all[i].Profiles = append(all[i].Profiles, profile)
+			return all
+		}
+	}
+	f.Profiles = []string{profile}
+	return append(all, f)
+}
+
+func (c *Checker) whoAccepts(f *Finding) {
+	for _, p := range c.Profiles {
+		if !slices.Contains(f.Profiles, p) {
+			f.Accepted = append(f.Accepted, p)
+		}
+	}
+}
+
+func (c *Checker) expectations(name string, text []byte) []Finding {
+	lines, err := conformance.ParseExpectations(name, text)
+	var out []Finding
+	if err != nil {
+		out = findingsOf(name, err)
+	}
+	for _, e := range lines {
+		switch {
+		case !slices.ContainsFunc(c.Suite, e.Select.Matches):
+			out = append(out, Finding{File: name, Line: e.Line, Message: fmt.Sprintf("%s matches no scenario", e.Select.Text)})
+		case e.Expired(c.Now):
+			out = append(out, Finding{File: name, Line: e.Line, Message: fmt.Sprintf("expired on %s", e.Until.Format(time.DateOnly))})
+		}
+	}
+	return out
+}
+
+// WriteText writes findings for people.
+func WriteText(w io.Writer, findings []Finding) {
+	for _, f := range findings {
+		place := f.File
+		if f.Line > 0 {
+			place = fmt.Sprintf("%s:%d", f.File, f.Line)
+		}
+		what := f.Message
+		if f.Path != "" && !strings.Contains(what, f.Path) {
+			what = f.Path + "  " + what
+		}
+		fmt.Fprintf(w, "%s  %s\n", place, what)
+		for _, line := range []struct{ name, value string }{
+			{"found", f.Found}, {"expected", f.Expected}, {"answer", f.Code},
+			{"rejected by", strings.Join(f.Profiles, ", ")}, {"accepted by", strings.Join(f.Accepted, ", ")},
+		} {
+			if line.value != "" {
+				fmt.Fprintf(w, "    %-11s %s\n", line.name, line.value)
+			}
+		}
+	}
+}

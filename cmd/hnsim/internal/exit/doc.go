@@ -1,0 +1,2 @@
+// Package exit knows the exit codes of the program and which result has which.
+package exit

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/backends/simulated"
+	"github.com/hnsim/hnsim/cmd/hnsim/internal/terminal"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// After the first signal the default is back: a second one ends at once.
+	context.AfterFunc(ctx, stop)
+	a := newApp(os.Stdout, os.Stderr, os.Getenv)
+	code := a.run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// app is what the verbs share: streams, environment, clock, backends. Tests
+// make their own.
+type app struct {
+	out, err terminal.Stream
+	env      func(string) string
+	now      func() time.Time
+	backends map[string]backends.Backend
+	opts     commonOptions
+}
+
+// commonOptions are the flags of every verb.
+type commonOptions struct {
+	format  string
+	color   string
+	quiet   bool
+	verbose bool
+}
+
+func newApp(stdout, stderr io.Writer, env func(string) string) *app {
+	return &app{
+		out: terminal.NewStream(stdout, env), err: terminal.NewStream(stderr, env),
+		env: env, now: time.Now,
+		backends: map[string]backends.Backend{"sim": simulated.Backend{}},
+	}
+}

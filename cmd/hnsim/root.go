@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
+	"github.com/hnsim/hnsim/cmd/hnsim/internal/settings"
+	"github.com/hnsim/hnsim/cmd/hnsim/internal/terminal"
+	"github.com/hnsim/hnsim/conformance"
+)
+
+// run carries out a command line and returns the exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	err := root.ExecuteContext(ctx)
+	code := exit.Of(err)
+	var silent *exit.Error
+	if err != nil && !(errors.As(err, &silent) && silent.Err == nil) {
+		fmt.Fprintf(a.err, "hnsim: %v\n", err)
+	}
+	return code
+}
+
+const rootLong = `hnsim is a software model of the Windows container network stack, together with
+the conformance suite that runs unchanged against the model and against real
+systems.
+
+    hnsim run                    run the suite against the model
+    hnsim explain S-NAT-05       what a scenario checks, and why
+    hnsim trace S-NAT-05         follow its packets through the stack`
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "hnsim",
+		Short:         "model and conformance suite of Windows container networking",
+		Long:          rootLong,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		CompletionOptions: cobra.CompletionOptions{
+			DisableDefaultCmd: true, // our own says more
+		},
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return a.prepare(c) },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.opts.format, "format", "text", "form of the output: `text|json`")
+	flags.StringVar(&a.opts.color, "color", "auto", "colour: `auto|always|never`")
+	flags.BoolVarP(&a.opts.quiet, "quiet", "q", false, "say nothing but results")
+	flags.BoolVarP(&a.opts.verbose, "verbose", "v", false, "say more: every scenario, every trace")
+	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
+	root.AddCommand(a.runCmd(), a.listCmd(), a.explainCmd(), a.traceCmd(), a.validateCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd(), a.docsCmd())
+	return root
+}
+
+// prepare fills flags from environment and file and checks the common ones.
+func (a *app) prepare(c *cobra.Command) error {
+	if _, err := a.settings(c); err != nil {
+		return err
+	}
+	if f := a.opts.format; f != "text" && f != "json" {
+		return fmt.Errorf("--format is %q: expected text or json", f)
+	}
+	if a.opts.quiet && a.opts.verbose {
+		return errors.New("--quiet and --verbose exclude each other")
+	}
+	mode, err := terminal.ParseColorMode(a.opts.color)
+	if err != nil {
+		return err
+	}
+	a.out.Color = terminal.Colored(mode, a.out.TTY, a.env)
+	a.err.Color = terminal.Colored(mode, a.err.TTY, a.env)
+	return nil
+}
+
+// settings applies environment and configuration file to the flags of c.
+func (a *app) settings(c *cobra.Command) ([]settings.Value, error) {
+	file, err := settings.ReadFile(a.env)
+	if err != nil {
+		return nil, err
+	}
+	if err := file.CheckKeys(flagNames(c.Root()), conformance.Suggest); err != nil {
+		return nil, err
+	}
+	return settings.Apply(c.Flags(), a.env, file)
+}
+
+// flagNames are the names of the flags of all commands.
+func flagNames(c *cobra.Command) []string {
+	names := map[string]bool{}
+	add := func(f *pflag.Flag) { names[f.Name] = f.Name != "help" }
+	c.PersistentFlags().VisitAll(add)
+	for _, sub := range c.Commands() {
+		sub.Flags().VisitAll(add)
+	}
+	maps.DeleteFunc(names, func(_ string, keep bool) bool { return !keep })
+	return slices.Sorted(maps.Keys(names))
+}
+
+// backend finds a backend by name.
+func (a *app) backend(name string) (backends.Backend, error) {
+	if b, ok := a.backends[name]; ok {
+		return b, nil
+	}
+	names := slices.Sorted(maps.Keys(a.backends))
+	msg := fmt.Sprintf("no backend %q: expected %s", name, strings.Join(names, ", "))
+	if s := conformance.Suggest(name, names); s != "" {
+		msg += "; did you mean " + s + "?"
+	}
+	return nil, errors.New(msg)
+}
+
+// json writes one value to stdout.
+func (a *app) json(v any) error {
+	enc := json.NewEncoder(a.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return exit.With(exit.NotTested, enc.Encode(v))
+}
+
+// talk writes to stderr, unless --quiet.
+func (a *app) talk(format string, args ...any) {
+	if !a.opts.quiet {
+		fmt.Fprintf(a.err, format, args...)
+	}
+}
+
+// worldFlags are those that say on what and how scenarios run.
+type worldFlags struct {
+	backend, profile string
+	seed             uint64
+	knobs            []string
+	noFlowCache      bool
+}
+
+func (w *worldFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&w.backend, "backend", "sim", "what to test: `sim`")
+	flags.StringVar(&w.profile, "profile", defaultProfile, "build profile: `ws2019|ws2022|ws2025|...`")
+	flags.Uint64Var(&w.seed, "seed", 1, "`number` from which all randomness follows")
+	flags.StringArrayVar(&w.knobs, "knob", nil, "`name=value` of a contract knob, over the profile's; repeatable")
+	flags.BoolVar(&w.noFlowCache, "no-flow-cache", false, "switch the unified flow tables off; results must not change")
+}
+
+// config is the part of a run's configuration that worldFlags hold.
+func (a *app) config(w *worldFlags) (conformance.Config, error) {
+	b, err := a.backend(w.backend)
+	if err != nil {
+		return conformance.Config{}, err
+	}
+	cfg := conformance.Config{Backend: b, Profile: w.profile, Seed: w.seed, NoFlowCache: w.noFlowCache, Now: a.now}
+	for _, k := range w.knobs {
+		name, value, ok := strings.Cut(k, "=")
+		if !ok || name == "" {
+			return cfg, fmt.Errorf("--knob %q: expected name=value", k)
+		}
+		if cfg.Knobs == nil {
+			cfg.Knobs = map[string]string{}
+		}
+		cfg.Knobs[name] = value
+	}
+	return cfg, nil
+}
+
+// splitFiles tells scenario files from selectors.
+func splitFiles(words []string) (selectors, files []string) {
+	for _, w := range words {
+		if conformance.IsFile(w) {
+			files = append(files, w)
+		} else {
+			selectors = append(selectors, w)
+		}
+	}
+	return selectors, files
+}
+
+// completeScenarios offers ids and areas to the shell.
+func completeScenarios(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	specs, err := conformance.Suite()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var out []string
+	for _, s := range specs {
+		out = append(out, cobra.CompletionWithDesc(s.Base, s.Title), s.Area+"/**")
+	}
+	slices.Sort(out)
+	return slices.Compact(out), cobra.ShellCompDirectiveDefault
+}
