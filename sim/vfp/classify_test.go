@@ -1,0 +1,180 @@
+package vfp
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+func randomAddr(r *rand.Rand) netip.Addr {
+	if r.IntN(3) == 0 {
+		b := [16]byte{0xfd, 15: byte(r.IntN(8))}
+		b[8] = byte(r.IntN(3)) << 6
+		if r.IntN(10) == 0 { // looks like IPv4 but is not
+			b = [16]byte{10: 0xff, 11: 0xff, 12: 10, 15: byte(r.IntN(8))}
+		}
+		return netip.AddrFrom16(b)
+	}
+	return netip.AddrFrom4([4]byte{10, byte(r.IntN(2)), 0, byte(r.IntN(8))})
+}
+
+func randomPrefixes(r *rand.Rand) (ps []netip.Prefix) {
+	for range 1 + r.IntN(2) {
+		a := randomAddr(r)
+		bits := []int{a.BitLen(), a.BitLen(), a.BitLen() - 2, 8, 0, 61}[r.IntN(6)]
+		p, err := a.Prefix(min(bits, a.BitLen()))
+		if err != nil {
+			continue
+		}
+		if r.IntN(3) == 0 {
+			p = netip.PrefixFrom(a, p.Bits()) // host bits set
+		}
+		ps = append(ps, p)
+	}
+	return ps
+}
+
+func randomPorts(r *rand.Rand) (rs []PortRange) {
+	for range 1 + r.IntN(2) {
+		lo := uint16([]int{0, 1, 80, 65535, r.IntN(9)}[r.IntN(5)])
+		rs = append(rs, PortRange{lo, lo + min(uint16(r.IntN(3)), 65535-lo)})
+	}
+	return rs
+}
+
+func randomMatch(r *rand.Rand) Match {
+	var m Match
+	one := func(percent int) bool { return r.IntN(100) < percent }
+	m.Never = one(3)
+	if one(10) {
+		m.EtherType = []uint16{wire.EtherTypeIPv4, wire.EtherTypeARP}[r.IntN(2)]
+	}
+	if one(50) {
+		m.Protos = []uint8{uint8(r.IntN(20)), wire.ProtoTCP}[:1+r.IntN(2)]
+	}
+	if one(50) {
+		m.Src = randomPrefixes(r)
+	}
+	if one(50) {
+		m.Dst = randomPrefixes(r)
+	}
+	if one(20) {
+		m.SrcPorts = randomPorts(r)
+	}
+	if one(40) {
+		m.DstPorts = randomPorts(r)
+	}
+	if one(10) {
+		m.EthSrc = []wire.MAC{macA, macB}[:1+r.IntN(2)]
+	}
+	if one(10) {
+		m.EthDst = []wire.MAC{macB, macR}[:1+r.IntN(2)]
+	}
+	if one(10) {
+		m.VNI = uint32(r.IntN(3))
+	}
+	if one(10) {
+		m.InPorts = []PortID{portA, portB, ^PortID(0)}[:1+r.IntN(3)]
+	}
+	if one(10) {
+		m.Func = func(w *Walk) bool { return w.H.DstPort%2 == 0 }
+	}
+	return m
+}
+
+func randomWalk(r *rand.Rand) *Walk {
+	w := &Walk{VNI: uint32(r.IntN(3)), InPort: []PortID{portA, portB, 3, ^PortID(0)}[r.IntN(4)]}
+	w.H = Header{
+		EthSrc: []wire.MAC{macA, macB, macR}[r.IntN(3)], EthDst: []wire.MAC{macA, macB, macR}[r.IntN(3)],
+		EtherType: wire.EtherTypeIPv4, Src: randomAddr(r),
+	}
+	for w.H.Dst = randomAddr(r); w.H.Dst.Is4() != w.H.Src.Is4(); {
+		w.H.Dst = randomAddr(r)
+	}
+	w.H.Proto = []uint8{wire.ProtoTCP, wire.ProtoUDP, uint8(r.IntN(20))}[r.IntN(3)]
+	w.H.SrcPort, w.H.DstPort = []uint16{0, 1, 80, 65535}[r.IntN(4)], uint16(r.IntN(12))
+	if r.IntN(10) == 0 {
+		w.H = Header{EthSrc: w.H.EthSrc, EthDst: w.H.EthDst, EtherType: wire.EtherTypeARP}
+	}
+	return w
+}
+
+func TestTheClassifierFindsWhatTryingInTurnFinds(t *testing.T) {
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		n := []int{9, 40, 200, 513, 1300}[r.IntN(5)]
+		var rules []*Rule
+		for i := range n {
+			rules = append(rules, &Rule{ID: fmt.Sprint(i), Match: randomMatch(r), Action: Allow{}})
+		}
+		indexed, linear := &group{rules: rules, index: newClassifier(rules)}, &group{rules: rules}
+		if indexed.index == nil {
+			t.Fatal("no classifier was made")
+		}
+		for range 400 {
+			w := randomWalk(r)
+			if got, want := indexed.find(w), linear.find(w); got != want {
+				t.Fatalf("seed %d, %d rules, %s: rule %d, want %d", seed, n, w.H.String(), got, want)
+			}
+		}
+	}
+}
+
+// aclRules are n rules as network policies make them: pairs of a peer and a
+// port.
+func aclRules(n int) []*Rule {
+	var rules []*Rule
+	for i := range n {
+		rules = append(rules, &Rule{ID: fmt.Sprint(i), Action: Allow{}, Match: Match{
+			Protos:   []uint8{wire.ProtoTCP},
+			Src:      at(wire.AddrFrom4(10<<24 | uint32(i)*7)),
+			Dst:      []netip.Prefix{netip.PrefixFrom(wire.AddrFrom4(172<<24|uint32(i%500)<<8), 24)},
+			DstPorts: []PortRange{{uint16(i % 1000), uint16(i%1000 + 3)}},
+		}})
+	}
+	return rules
+}
+
+func aclWalk(i int) *Walk {
+	w := new(Walk)
+	w.H = Header{EtherType: wire.EtherTypeIPv4, Proto: wire.ProtoTCP,
+		Src: wire.AddrFrom4(10<<24 | uint32(i)*7), Dst: wire.AddrFrom4(172<<24 | uint32(i%500)<<8 | 9), DstPort: uint16(i%1000 + 1)}
+	return w
+}
+
+func TestTenThousandRulesCompileInASecond(t *testing.T) {
+	rules := aclRules(10_000)
+	start := time.Now()
+	g := &group{rules: rules, index: newClassifier(rules)}
+	if d := time.Since(start); d > time.Second {
+		t.Errorf("took %v", d)
+	}
+	for _, i := range []int{0, 511, 512, 9_999} {
+		if got := g.find(aclWalk(i)); got != i {
+			t.Errorf("packet %d is for rule %d", i, got)
+		}
+	}
+}
+
+func BenchmarkClassify(b *testing.B) {
+	for _, n := range []int{8, 10, 100, 1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			rules := aclRules(n)
+			g := &group{rules: rules, index: newClassifier(rules)}
+			var walks []*Walk
+			for i := range 64 {
+				walks = append(walks, aclWalk(i*n/64))
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if g.find(walks[i&63]) < 0 {
+					b.Fatal("no rule")
+				}
+			}
+		})
+	}
+}
