@@ -116,6 +116,11 @@ func (b *Bridge) EndpointLayer(e Endpoint, needEncap []netip.Prefix) vfp.Layer {
 		g.Rules = append(g.Rules,
 			vfp.Rule{ID: "SNAT_ROUTE", Priority: 10, Match: vfp.Match{Func: b.translatedForGateway, Note: "translated, sent to the host endpoint"},
 				Action: viaHostNIC{}, Terminating: true, Cite: "L2B-21"})
+		if !e.Tunnel {
+			g.Rules = append(g.Rules, vfp.Rule{ID: "LOCAL_ROUTE", Priority: 15,
+				Match:  vfp.Match{Func: b.elsewhereHere, Note: "routed to an endpoint of this host"},
+				Action: demux{b}, Terminating: true, Cite: "L2B-16"})
+		}
 		if len(needEncap) > 0 {
 			g.Rules = append(g.Rules, vfp.Rule{ID: "SDN_ROUTE", Priority: 20, Match: vfp.Match{Dst: needEncap},
 				Action: viaHost{b.cfg.HostMAC}, Terminating: true, Cite: "L2B-29"})
@@ -140,6 +145,17 @@ func (b *Bridge) translatedForGateway(w *vfp.Walk) bool {
 		}
 	}
 	return false
+}
+
+// elsewhereHere: the packet goes to a gateway, but its destination is an
+// endpoint of this host in another address block. Pods of one host reach each
+// other whatever their blocks (rule L2B-16), and never by way of the wire.
+func (b *Bridge) elsewhereHere(w *vfp.Walk) bool {
+	if !w.H.Dst.IsValid() || w.H.EthDst.IsMulticast() {
+		return false
+	}
+	from, to := b.byPort[w.Port], b.byAddr[w.H.Dst]
+	return from != nil && to != nil && to != from && !to.Tunnel && to.MAC != w.H.EthDst && to.Zone == from.Zone
 }
 
 func (b *Bridge) addrIsOurs(w *vfp.Walk) bool {
