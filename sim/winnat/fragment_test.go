@@ -397,6 +397,17 @@ func TestFragmentRecordsSurviveTheWrapOfTheirNumbers(t *testing.T) {
 	}
 }
 
+func TestFragmentsThatAreNeverTranslatedAreNotRemembered(t *testing.T) {
+	l := newLab(t, nil)
+	l.send(0, "in", mkDatagram("gre x>h1", 77)...)
+	l.send(0, "out", mkDatagram("gre cn1>x", 77)...)
+	l.send(0, "out", mkDatagram("udp x2:1>x:53", 77)[1:]...)
+	l.send(0, "out", mkDatagram("udp cn1:1>cn2:53", 77)[1:]...)
+	if _, ok := l.n.NextTimeout(); ok {
+		t.Error("something is remembered")
+	}
+}
+
 func TestTheSameTupleAtTwoPlacesIsTwoDatagrams(t *testing.T) {
 	l := newLab(t, static8080)
 	f := mkDatagram("tcp cn2:9>h1:8080 A", 77)

@@ -82,19 +82,14 @@ func (n *NAT) icmpError(now int64, p *vfp.Packet, h hook) decision {
 	if !q.ChecksumOK || wire.Checksum(frame[m.L4:m.End]) != 0 {
 		return drop(vfp.DropBadChecksum, ruleErrorUnknown)
 	}
-	ip := wire.IPv4(frame[m.L3:])
 	if h != hookIn { // the error's author is inside: its own address, or a router's there, must not show
 		wire.SetIPv4Src(frame, m, k.Src())
 	}
-	if h != hookOut && ip.Dst() != k.Dst() {
+	if h != hookOut {
 		wire.SetIPv4Dst(frame, m, k.Dst())
 	}
-	if k.Dst() != reply.Dst() {
-		wire.RewriteQuotedSrc(frame, m, &q, wire.AddrFrom4(k.Dst()), k.DstPort())
-	}
-	if k.Src() != reply.Src() {
-		wire.RewriteQuotedDst(frame, m, &q, wire.AddrFrom4(k.Src()), k.SrcPort())
-	}
+	wire.RewriteQuotedSrc(frame, m, &q, wire.AddrFrom4(k.Dst()), k.DstPort())
+	wire.RewriteQuotedDst(frame, m, &q, wire.AddrFrom4(k.Src()), k.SrcPort())
 	return decision{verdict: verdict, rule: ruleError, done: true}
 }
 

@@ -74,9 +74,10 @@ func TestStaticMappings(t *testing.T) {
 		}, `
 			0s   in  udp x:1>h1:9090  -> udp x:1>cn1:53
 			119s out udp cn1:53>x:1   -> udp h1:9090>x:1
-			238s in  udp x:1>h1:9090  -> udp x:1>cn1:53
-			357s out udp cn1:53>x:1   -> udp h1:9090>x:1
-			477s out udp cn1:53>x:1   -> udp h1:8080>x:1`},
+			238s out udp cn1:53>x:1   -> udp h1:9090>x:1
+			357s in  udp x:1>h1:9090  -> udp x:1>cn1:53
+			476s out udp cn1:53>x:1   -> udp h1:9090>x:1
+			597s out udp cn1:53>x:1   -> udp h1:8080>x:1`},
 		{"NAT-30 a connection is taken up midway, since the mapping outlives it", static8080, `
 			0s    in  tcp x:1>h1:8080 S  -> tcp x:1>cn1:80 S
 			0s    out tcp cn1:80>x:1 SA  -> tcp h1:8080>x:1 SA
@@ -137,8 +138,10 @@ func TestHostToItsOwnPublishedPort(t *testing.T) {
 		{"3.3 host sessions have the timers of all", loopback, `
 			0s   host tcp lo:6000>lo:8080 S -> tcp gw:6000>cn1:80 S
 			119s back tcp cn1:80>gw:6000 SA -> to host tcp lo:8080>lo:6000 SA
-			240s back tcp cn1:80>gw:6000 SA -> not mine
-			240s host tcp lo:6000>lo:8080 S -> tcp gw:6000>cn1:80 S`},
+			240s back tcp cn1:80>gw:6000 SA -> not mine`},
+		{"3.3 an expired host session makes way for the next", loopback, `
+			0s   host tcp lo:6000>lo:8080 S -> tcp gw:6000>cn1:80 S
+			120s host tcp lo:6000>lo:8080 S -> tcp gw:6000>cn1:80 S`},
 		{"NAT-08 what containers send to the host otherwise is for the host", loopback, `
 			0s back tcp cn1:4000>gw:445 S  -> not mine
 			0s back tcp cn1:4000>h1:445 S  -> not mine

@@ -26,7 +26,7 @@ func TestTimersOfTheContract(t *testing.T) {
 			0s out tcp cn1:5000>x:443 A  -> tcp h1:50001>x:443 A
 			`
 		finOne = open3 + `
-			0s out tcp cn1:5000>x:443 FA -> tcp h1:50001>x:443 FA
+			900s out tcp cn1:5000>x:443 FA -> tcp h1:50001>x:443 FA
 			`
 		finBoth = open3 + `
 			0s out tcp cn1:5000>x:443 FA -> tcp h1:50001>x:443 FA
@@ -49,7 +49,7 @@ func TestTimersOfTheContract(t *testing.T) {
 		{"3.3 TCP half open 240 s, strict", strict, synOut, tcpIn, tcpBack, 240},
 		{"3.3 TCP established 1800 s", nil, open3, tcpIn, tcpBack, 1800},
 		{"3.3 TCP established 7440 s, strict", strict, open3, tcpIn, tcpBack, 7440},
-		{"3.3 TCP half closed 1800 s", nil, finOne, tcpIn, tcpBack, 1800},
+		{"3.3 TCP half closed 1800 s", nil, finOne, tcpIn, tcpBack, 900 + 1800},
 		{"3.3 TCP closing 120 s", nil, finBoth, tcpIn, tcpBack, 120},
 		{"3.3 TCP closing 240 s, strict", strict, finBoth, tcpIn, tcpBack, 240},
 		{"3.3 UDP as set", func(c *Config) { c.Timers.UDP = 300 * time.Second }, udpOpen, udpIn, udpBack, 300},
