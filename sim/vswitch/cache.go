@@ -13,7 +13,7 @@ import (
 // An entry's Transposition.Out is the destination's port id, with these marks:
 const (
 	outToPA  = vfp.PortID(1) << 31 // the next hop is to be resolved
-	outUntag = vfp.PortID(1) << 30 // decapsulated: the VLAN was that of the outer frame
+	outUntag = vfp.PortID(1) << 30 // see exit.untag
 
 	maxPortID = outUntag - 1
 )
@@ -57,10 +57,7 @@ func (s *Switch) cached(f *transit, p *vfp.Packet) bool {
 		f.trace.Add(vfp.Record{Kind: vfp.TraceCacheHit, Now: f.now, ID: p.ID, Port: f.in.cfg.ID, Dir: vfp.Out, Note: e.T.String()})
 	}
 	out := e.T.Out
-	if out&outUntag != 0 {
-		f.tag = tag{}
-	}
-	x := exit{dst: s.snap.port(out & maxPortID), toPA: out&outToPA != 0, tooBig: e.T.TooBig}
+	x := exit{dst: s.snap.port(out & maxPortID), toPA: out&outToPA != 0, untag: out&outUntag != 0, tooBig: e.T.TooBig}
 	s.finish(f, p, &x, e.T.Apply(p))
 	return true
 }
@@ -75,7 +72,7 @@ func (s *Switch) install(f *transit, w *vfp.Walk, t *vfp.Transposition, x *exit)
 	if x.toPA {
 		t.Out |= outToPA
 	}
-	if w.Decap {
+	if x.untag {
 		t.Out |= outUntag
 	}
 	f.in.run.vfp.Cache.Install(f.key, w, t, s.gen)

@@ -11,12 +11,13 @@ import (
 type exit struct {
 	dst    *port
 	toPA   bool     // the next hop of the outermost IP header is to be resolved
+	untag  bool     // decapsulated: the VLAN was that of the outer frame
 	tooBig vfp.Drop // the reason if the frame exceeds the MTU
 }
 
 // exitFor is the exit at dst of a frame after its walk.
 func exitFor(w *vfp.Walk, dst *port) exit {
-	x := exit{dst: dst, tooBig: vfp.DropOversize}
+	x := exit{dst: dst, untag: w.Decap, tooBig: vfp.DropOversize}
 	if w.Encap.Kind != vfp.NoEncap {
 		x.tooBig = vfp.DropEncapOversize // rule OV-19
 	}
@@ -37,9 +38,12 @@ func (s *Switch) leave(f *transit, p *vfp.Packet, x *exit) {
 		s.drop(f, dst, p, vfp.DropInnerVlanTag)
 		return
 	}
-	if x.toPA {
+	switch {
+	case x.toPA:
 		// It leaves through the host's own stack, hence in the host's VLAN.
 		t = s.snap.hostTag()
+	case x.untag:
+		t = tag{}
 	}
 	if !dst.permits(f.now, p, vfp.In, t.vid) {
 		s.drop(f, dst, p, vfp.DropPortAcl)

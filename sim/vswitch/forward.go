@@ -23,6 +23,14 @@ func (d domain) holds(q *port) bool {
 	return q.anyZone || d.any && !q.cfg.Tunnelled || !d.any && q.cfg.Zone == d.zone
 }
 
+// settle puts a frame without zone into that of its destination, whose layers
+// then see it.
+func (d domain) settle(w *vfp.Walk, dst *port) {
+	if d.any && !dst.anyZone {
+		w.Zone = dst.cfg.Zone
+	}
+}
+
 // audience is a set of destination ports.
 type audience uint8
 

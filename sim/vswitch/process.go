@@ -122,11 +122,10 @@ func (s *Switch) slow(f *transit, p *vfp.Packet) {
 	if !s.layers(f, f.in, p, w, vfp.Out) {
 		return
 	}
-	if w.Decap {
-		// The VLAN was that of the outer frame.
-		f.tag = tag{}
-	}
 	q := question{now: f.now, in: f.in, dom: domainOf(f.in, w.Zone), tag: f.tag, dst: w.H.EthDst}
+	if w.Decap {
+		q.tag = tag{} // the VLAN was that of the outer frame
+	}
 	d := s.decide(w, &q)
 	f.stable = f.stable && d.stable
 	if f.trace != nil {
@@ -136,7 +135,7 @@ func (s *Switch) slow(f *transit, p *vfp.Packet) {
 	case d.drop != vfp.DropNone:
 		s.drop(f, f.in, p, d.drop)
 	case d.who == onePort:
-		s.one(f, p, w, &d)
+		s.one(f, p, w, &q, &d)
 	default:
 		s.flood(f, p, w, &q, &d)
 	}
@@ -172,12 +171,13 @@ func (s *Switch) layers(f *transit, q *port, p *vfp.Packet, w *vfp.Walk, dir vfp
 }
 
 // one is steps 7 and 8 for a frame with one destination.
-func (s *Switch) one(f *transit, p *vfp.Packet, w *vfp.Walk, d *decision) {
+func (s *Switch) one(f *transit, p *vfp.Packet, w *vfp.Walk, q *question, d *decision) {
 	dst := d.port
 	if dst.cfg.Blocked {
 		s.drop(f, dst, p, vfp.DropPortBlocked)
 		return
 	}
+	q.dom.settle(w, dst)
 	if !s.layers(f, dst, p, w, vfp.In) {
 		return
 	}
@@ -207,6 +207,7 @@ func (s *Switch) flood(f *transit, p *vfp.Packet, w *vfp.Walk, q *question, d *d
 		}
 		s.copied = *w
 		cw := &s.copied
+		q.dom.settle(cw, dst)
 		if !s.layers(f, dst, c, cw, vfp.In) {
 			continue
 		}
