@@ -91,7 +91,7 @@ func (w *Net) AddHost(cfg HostConfig) (*Host, error) {
 		return nil, err
 	}
 	h.nic = nic
-	if h.nat, err = winnat.New(winnat.Config{}, natPorts{h.ports}, natOwner); err != nil {
+	if h.nat, err = winnat.New(winnat.Config{}, winnat.FromSpace(h.ports), natOwner); err != nil {
 		return nil, err
 	}
 	h.compartments[HostCompartment] = h.newCompartment(HostCompartment, h.ports)

@@ -12,18 +12,6 @@ import (
 // natOwner is WinNAT's name in the port space.
 const natOwner = 1
 
-// natPorts lends WinNAT blocks of the host's port space (rule NAT-12).
-type natPorts struct{ space *vfp.PortSpace }
-
-func (p natPorts) ReserveBlock(proto uint8, size int, owner uint64) (uint16, bool) {
-	r, ok := p.space.ReserveBlock(proto, vfp.WinNATUse, size, owner)
-	return r.Lo, ok
-}
-
-func (p natPorts) ReleaseBlock(proto uint8, lo uint16, size int, owner uint64) {
-	p.space.ReleaseRange(proto, vfp.PortRange{Lo: lo, Hi: lo + uint16(size-1)}, owner)
-}
-
 // socketPorts lets the host's sockets take part in the port space (NAT-16).
 type socketPorts struct{ space *vfp.PortSpace }
 
