@@ -15,9 +15,9 @@ type rig struct {
 	frame []byte // of the flow with ports 0>0; the UDP checksum stays that one's
 	flows int
 	batch Batch
-	keys   [BatchSize]Key
-	walk   Walk
-	hits   int
+	keys  [BatchSize]Key
+	walk  Walk
+	hits  int
 }
 
 // newRig makes flows of 64-byte UDP frames from A through the given layers.

@@ -108,7 +108,7 @@ func (d *dumper) flows(p *Port, l *layer, now int64) {
 		}
 		reply := c.rev.tuple
 		d.line(2, "%s %s reply %s rule %s%s idle %d s left %d s packets %d/%d", c.fwd.dir, c.fwd.tuple.String(), reply.String(),
-			c.rule, state, (now-h.seen)/1e9, (h.seen+h.idle-now)/1e9, h.packets[forward], h.packets[reverse])
+			c.rule, state, (now-h.seen)/1e9, (h.seen+h.idle()-now)/1e9, h.packets[forward], h.packets[reverse])
 	}
 }
 

@@ -110,9 +110,10 @@ type flowCold struct {
 	steered bool
 	target  steering
 
-	port *Port
-	rule string // ID of the stateful rule
-	nat  natHold
+	port    *Port
+	program uint64 // generation that the flow was last reconciled with
+	rule    string // ID of the stateful rule
+	nat     natHold
 }
 
 // steering is what a layer decides about the way of a packet.
@@ -123,13 +124,14 @@ type steering struct {
 
 // natHold is a port that a flow holds from a pool.
 type natHold struct {
-	pool *NATPool
-	port uint16
+	pool  *NATPool
+	block *natBlock
+	port  uint16
 }
 
 func (h natHold) release() {
 	if h.pool != nil {
-		h.pool.release(h.port)
+		h.pool.release(h)
 	}
 }
 
@@ -138,7 +140,7 @@ func (h natHold) release() {
 //
 // Not safe for concurrent use.
 type FlowStore struct {
-	index *Table[flowKey, uint32] // value: flow id << 1 | side
+	index index // of both keys of every flow: flow id << 1 | side
 	hots  []*[chunkLen]flowHot
 	colds []*[chunkLen]flowCold
 	next  uint32
@@ -154,18 +156,13 @@ type FlowStore struct {
 	outers    map[Encap]*outer
 }
 
-// indexLimit bounds the index of a store; ports bound their flows themselves.
-const indexLimit = 1 << 24
-
 const minWatch = 1 << 10
 
 // NewFlowStore makes an empty store.
 func NewFlowStore() *FlowStore {
-	return &FlowStore{
-		index:  NewTable[flowKey, uint32](indexLimit),
-		watch:  make([]uint32, minWatch),
-		outers: map[Encap]*outer{},
-	}
+	s := &FlowStore{watch: make([]uint32, minWatch), outers: map[Encap]*outer{}}
+	s.index.init()
+	return s
 }
 
 // Len is the number of live layer flows; each is a pair of directions.
@@ -215,13 +212,8 @@ func (s *FlowStore) discard(id uint32) {
 // now have one. The caller has made sure that neither key is taken.
 func (s *FlowStore) publish(id uint32) {
 	c := s.cold(id)
-	for side, k := range [2]*flowKey{forward: &c.fwd, reverse: &c.rev} {
-		e, _ := s.index.Insert(k.hash(), k)
-		if e == nil {
-			panic("vfp: flow index over its limit")
-		}
-		*e = id<<1 | uint32(side)
-	}
+	s.index.insert(tagOf(c.fwd.hash()), id<<1|forward)
+	s.index.insert(tagOf(c.rev.hash()), id<<1|reverse)
 	if len(s.watch) < 4*s.live {
 		s.widenWatch()
 	}
@@ -241,25 +233,36 @@ func (s *FlowStore) widenWatch() { s.watch = append(s.watch, s.watch...) }
 // kill ends a published flow.
 func (s *FlowStore) kill(id uint32) {
 	c := s.cold(id)
-	for _, k := range [2]*flowKey{&c.fwd, &c.rev} {
-		at := s.index.find(tagOf(k.hash()), k)
-		if at == noID {
-			panic("vfp: layer flow missing in the index")
-		}
-		s.index.Delete(at)
-	}
+	s.index.remove(tagOf(c.fwd.hash()), id<<1|forward)
+	s.index.remove(tagOf(c.rev.hash()), id<<1|reverse)
 	c.port.flowGone(c.fwd.layer)
 	s.discard(id)
 }
 
 // find returns the flow of a key and the side that the key is, or noID.
 func (s *FlowStore) find(k *flowKey) (id uint32, side uint8) {
-	at := s.index.find(tagOf(k.hash()), k)
-	if at == noID {
-		return noID, 0
+	tag := tagOf(k.hash())
+	if id, side = s.probe(s.index.slots, s.index.mask, tag, k); id == noID && s.index.old != nil {
+		id, side = s.probe(s.index.old, uint32(len(s.index.old)-1), tag, k)
 	}
-	v := s.index.node(at).e
-	return v >> 1, uint8(v & 1)
+	return id, side
+}
+
+func (s *FlowStore) probe(slots []slot, mask, tag uint32, k *flowKey) (id uint32, side uint8) {
+	for i := tag & mask; slots[i].ref != 0; i = (i + 1) & mask {
+		if slots[i].tag != tag || slots[i].ref == refMoved {
+			continue
+		}
+		n := slots[i].ref - 1
+		c := s.cold(n >> 1)
+		if key := &c.fwd; n&1 == forward && *key == *k {
+			return n >> 1, forward
+		}
+		if key := &c.rev; n&1 == reverse && *key == *k {
+			return n >> 1, reverse
+		}
+	}
+	return noID, 0
 }
 
 // Age looks at up to budget flow slots and ends the flows that have been idle

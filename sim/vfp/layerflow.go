@@ -5,8 +5,9 @@ import (
 )
 
 // MaxRefs bounds the layer flows and watch counters that one cached packet
-// depends on. A walk that needs more is never cached.
-const MaxRefs = 8
+// depends on. A walk that needs more is never cached. The number makes a cached
+// IPv4 flow four cache lines.
+const MaxRefs = 13
 
 // flowRef is a layer flow and the side that a packet is on.
 type flowRef struct {
@@ -149,12 +150,12 @@ func (f *engineRefs) natPort(pool *NATPool, now int64) (uint16, bool) {
 	if f.dry {
 		return f.held.port, f.held.pool == pool
 	}
-	port, ok := pool.take(f.store, now)
+	hold, ok := pool.take(f.store, now)
 	if ok {
 		f.nat.release()
-		f.nat = natHold{pool, port}
+		f.nat = hold
 	}
-	return port, ok
+	return hold.port, ok
 }
 
 // flowDecides looks for the layer flow of a packet and applies it. Otherwise
@@ -239,15 +240,15 @@ func (c *flowCold) replayRest(w *Walk, side uint8) {
 // reconciled reports whether a flow survives the programs that were set since
 // it was last looked at (Layer.Reconcile; rules VFP-08, ACL-11, LB-06).
 func (p *Port) reconciled(w *Walk, l *layer, id uint32, side uint8) bool {
-	h := p.store.hot(id)
-	if h.program == p.cur.gen {
+	c := p.store.cold(id)
+	if c.program == p.cur.gen {
 		return true
 	}
 	// KeepWhileRule has been seen to at adoption.
 	if l.Reconcile == Reevaluate && !p.stillMade(w, l, id, side) {
 		return false
 	}
-	h.program = p.cur.gen
+	c.program = p.cur.gen
 	return true
 }
 
@@ -273,7 +274,9 @@ func (p *Port) stillMade(w *Walk, l *layer, id uint32, side uint8) bool {
 	}
 	c.rule = maker.ID
 	h.ruleIdle = maker.idle()
-	h.retime()
+	if c.nat.pool != nil {
+		c.nat.pool.barren = 0 // the lifetime may be shorter now
+	}
 	return true
 }
 
@@ -298,7 +301,7 @@ func (p *Port) prepare(w *Walk, l *layer, maker *Rule, before *Header, was steer
 	if other, _ := p.lookup(w, l, &rev, w.tcpFlags()); other != noID {
 		// Another flow's packets look like this one's replies.
 		w.NoCache = true
-		if after == fwd.tuple {
+		if after == fwd.tuple && f.nat.pool == nil {
 			return Continue
 		}
 		w.Drop = DropNatPoolExhausted
@@ -324,13 +327,13 @@ func (p *Port) prepare(w *Walk, l *layer, maker *Rule, before *Header, was steer
 		etherType: before.EtherType,
 		in:        tupleOf(&w.In), inEthSrc: w.In.EthSrc, inEthDst: w.In.EthDst,
 		inPort: w.InPort, zone: was.zone, vni: w.VNI,
-		target: steering{w.Fwd, w.Zone}, port: p, rule: maker.ID, nat: f.nat,
+		target: steering{w.Fwd, w.Zone}, port: p, program: p.cur.gen, rule: maker.ID, nat: f.nat,
 	}
 	c.steered = c.target != was
-	h.program, h.ruleIdle, h.tcp = p.cur.gen, maker.idle(), before.Proto == wire.ProtoTCP
+	h.ruleIdle, h.tcp = maker.idle(), before.Proto == wire.ProtoTCP
 	h.start(w.Now, w.tcpFlags())
 	if f.nat.pool != nil {
-		f.nat.pool.bind(f.nat.port, slotRef{id, h.gen})
+		f.nat.bind(id, h)
 		f.nat = natHold{}
 	}
 	f.made[f.nMade] = id

@@ -166,15 +166,16 @@ func TestPoolsReserveBlocksOf64(t *testing.T) { // L2B-23
 		t.Error("a pool grew although no block is free")
 	}
 	b.Close()
-	if p, ok := a.take(s, 0); !ok || p != 50064 {
-		t.Errorf("after a block was given back: %d %v", p, ok)
+	h, ok := a.take(s, 0)
+	if !ok || h.port != 50064 {
+		t.Errorf("after a block was given back: %d %v", h.port, ok)
 	}
-	a.release(50064)
+	a.release(h)
 	if n := len(a.Blocks()); n != 1 {
 		t.Errorf("an unused block is not given back: %d blocks", n)
 	}
-	if p, _ := a.take(s, 0); p != 50064 {
-		t.Errorf("a full first block: port %d, want one of a new block", p)
+	if h, _ := a.take(s, 0); h.port != 50064 {
+		t.Errorf("a full first block: port %d, want one of a new block", h.port)
 	}
 	c.Close()
 	a.Close()

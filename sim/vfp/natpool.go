@@ -2,6 +2,7 @@ package vfp
 
 import (
 	"errors"
+	"math"
 	"math/bits"
 )
 
@@ -13,10 +14,10 @@ var ErrNoPortBlock = errors.New("no free block of 64 ports in the dynamic range"
 // blocks. The real default is not published.
 const DefaultPoolPorts = 16 * VFPBlock
 
-// natBlock is 64 ports of a PortSpace; bit i of used is port base+i.
+// natBlock is 64 ports of a PortSpace.
 type natBlock struct {
 	base uint16
-	used uint64
+	at   int               // place in the pool
 	flow [VFPBlock]slotRef // who uses the port
 }
 
@@ -37,9 +38,10 @@ type NATPool struct {
 	max    int
 	inUse  int
 	blocks []*natBlock
-	cursor int // position in turn: block index * 64 + bit
-	// A full pool was searched in vain for dead flows and can have none before
-	// this time, whatever its packets do. Zero after every success.
+	used   []uint64 // per block; bit i is port base+i
+	cursor int      // position in turn: block index * 64 + bit
+	// No flow can be dead before this time, whatever its packets do: a pool
+	// that is full is not searched for dead flows earlier.
 	barren int64
 	closed bool
 }
@@ -63,7 +65,7 @@ func (n *NATPool) Close() {
 	for _, b := range n.blocks {
 		n.space.ReleaseRange(n.proto, b.ports(), n.owner)
 	}
-	n.blocks, n.inUse, n.closed = nil, 0, true
+	n.blocks, n.used, n.inUse, n.closed = nil, nil, 0, true
 }
 
 // Proto is the protocol that the pool serves.
@@ -86,7 +88,8 @@ func (b *natBlock) ports() PortRange { return PortRange{b.base, b.base + VFPBloc
 func (n *NATPool) grow() bool {
 	r, ok := n.space.ReserveBlock(n.proto, VFPUse, VFPBlock, n.owner)
 	if ok {
-		n.blocks = append(n.blocks, &natBlock{base: r.Lo})
+		n.blocks = append(n.blocks, &natBlock{base: r.Lo, at: len(n.blocks)})
+		n.used = append(n.used, 0)
 	}
 	return ok
 }
@@ -94,20 +97,20 @@ func (n *NATPool) grow() bool {
 // take hands out a port, growing by a block when all are in use. Flows that
 // are dead but not yet swept count as gone, so the answer does not depend on
 // how often somebody calls Age.
-func (n *NATPool) take(s *FlowStore, now int64) (uint16, bool) {
+func (n *NATPool) take(s *FlowStore, now int64) (natHold, bool) {
 	if n.closed {
-		return 0, false
+		return natHold{}, false
 	}
 	if n.inUse >= min(n.max, len(n.blocks)*VFPBlock) && now >= n.barren {
 		n.reclaim(s, now)
 	}
 	if n.inUse >= n.max {
-		return 0, false
+		return natHold{}, false
 	}
 	if n.inUse == len(n.blocks)*VFPBlock {
 		n.cursor = len(n.blocks) * VFPBlock
 		if !n.grow() {
-			return 0, false
+			return natHold{}, false
 		}
 	}
 	for i := range len(n.blocks) + 1 { // one more: the part of the first block before the cursor
@@ -116,85 +119,71 @@ func (n *NATPool) take(s *FlowStore, now int64) (uint16, bool) {
 			at = (n.cursor/VFPBlock + i) * VFPBlock
 		}
 		at %= len(n.blocks) * VFPBlock
-		b := n.blocks[at/VFPBlock]
-		open := ^b.used >> (at % VFPBlock) << (at % VFPBlock)
+		open := ^n.used[at/VFPBlock] >> (at % VFPBlock) << (at % VFPBlock)
 		if open == 0 {
 			continue
 		}
 		bit := bits.TrailingZeros64(open)
-		b.used |= 1 << bit
+		n.used[at/VFPBlock] |= 1 << bit
+		b := n.blocks[at/VFPBlock]
 		b.flow[bit] = slotRef{}
 		n.inUse++
-		n.barren = 0
 		n.cursor = (at/VFPBlock*VFPBlock + bit + 1) % (len(n.blocks) * VFPBlock)
-		return b.base + uint16(bit), true
+		return natHold{n, b, b.base + uint16(bit)}, true
 	}
-	return 0, false
+	return natHold{}, false
 }
 
 // reclaim ends the flows that have been idle for too long, which gives their
 // ports back, and learns when it is worth looking again.
 func (n *NATPool) reclaim(s *FlowStore, now int64) {
-	n.barren = now + DefaultIdle
+	n.barren = math.MaxInt64
 	for i := len(n.blocks) - 1; i >= 0; i-- { // backwards: a block that empties is removed
 		b := n.blocks[i]
-		for used := b.used; used != 0; used &= used - 1 {
+		for used := n.used[i]; used != 0; used &= used - 1 {
 			ref := b.flow[bits.TrailingZeros64(used)]
 			if ref.gen == 0 {
-				continue // taken by the packet that is being walked
+				continue // taken by the packet that is being walked: bind will tell
 			}
 			f := s.hot(ref.id)
 			if f.expired(now) {
 				s.kill(ref.id)
 				continue
 			}
-			// A FIN or RST may yet shorten the flow's life, but only from now on.
-			n.barren = min(n.barren, f.seen+f.idle, now+min(f.ruleIdle, TCPClosingIdle))
+			n.barren = min(n.barren, f.earliestEnd(now))
 		}
 	}
 }
 
 // bind notes which flow uses a port that take handed out.
-func (n *NATPool) bind(port uint16, f slotRef) {
-	if b, bit, ok := n.locate(port); ok {
-		b.flow[bit] = f
-	}
+func (h natHold) bind(id uint32, f *flowHot) {
+	h.block.flow[h.port-h.block.base] = slotRef{id, f.gen}
+	h.pool.barren = min(h.pool.barren, f.earliestEnd(f.seen))
 }
 
 // release gives a port back. A block that nobody uses any more goes back to
 // the host, except the first: that one was promised when the policy was made.
-func (n *NATPool) release(port uint16) {
-	b, bit, ok := n.locate(port)
-	if !ok || b.used>>bit&1 == 0 {
+func (n *NATPool) release(h natHold) {
+	bit := h.port - h.block.base
+	if n.closed {
 		return
 	}
-	b.used &^= 1 << bit
-	b.flow[bit] = slotRef{}
+	n.used[h.block.at] &^= 1 << bit
+	h.block.flow[bit] = slotRef{}
 	n.inUse--
-	if b.used == 0 && b != n.blocks[0] {
-		n.drop(b)
+	if n.used[h.block.at] == 0 && h.block.at != 0 {
+		n.drop(h.block)
 	}
 }
 
 func (n *NATPool) drop(b *natBlock) {
-	for i := range n.blocks {
-		if n.blocks[i] != b {
-			continue
-		}
-		n.blocks = append(n.blocks[:i], n.blocks[i+1:]...)
-		if n.cursor >= i*VFPBlock {
-			n.cursor = i * VFPBlock % (len(n.blocks) * VFPBlock)
-		}
-		n.space.ReleaseRange(n.proto, b.ports(), n.owner)
-		return
+	n.blocks = append(n.blocks[:b.at], n.blocks[b.at+1:]...)
+	n.used = append(n.used[:b.at], n.used[b.at+1:]...)
+	for i, later := range n.blocks[b.at:] {
+		later.at = b.at + i
 	}
-}
-
-func (n *NATPool) locate(port uint16) (*natBlock, int, bool) {
-	for _, b := range n.blocks {
-		if port >= b.base && port-b.base < VFPBlock {
-			return b, int(port - b.base), true
-		}
+	if n.cursor >= b.at*VFPBlock {
+		n.cursor = b.at * VFPBlock % (len(n.blocks) * VFPBlock)
 	}
-	return nil, 0, false
+	n.space.ReleaseRange(n.proto, b.ports(), n.owner)
 }

@@ -1,34 +1,18 @@
 package vfp
 
-// A Table is a bounded hash table for flows: open addressing with linear
-// probing over slots of eight bytes, eight of them in a cache line, and the
-// entries themselves in chunks that never move. So a pointer to an entry stays
-// good while it lives, growing moves eight bytes a flow, and a probe reads an
-// entry only when 32 bits of hash agree.
-//
-// Deletion shifts the rest of the cluster back: no tombstones, so lookups stay
-// short however long the table lives. Growth is incremental: the old slots are
-// kept beside the new and eight of them move with every insertion.
+// A Table is a bounded hash table for flows. Entries lie in chunks that never
+// move, so a pointer to an entry stays good while it lives.
 //
 // Not safe for concurrent use. Order of entries is that of their identifiers,
 // which follow from the sequence of operations alone.
 type Table[K comparable, E any] struct {
-	slots []slot
-	mask  uint32
-
-	old   []slot // being moved to slots, nil when done
-	moved int    // old[:moved] has been dealt with
-
+	index
 	chunks []*[chunkLen]node[K, E]
 	next   uint32   // identifiers handed out so far
 	free   []uint32 // of deleted entries, last in first out
-	count  int
 	limit  int
 	hand   uint32 // sweep position
 }
-
-// slot refers to an entry: ref is its identifier plus one, zero when empty.
-type slot struct{ tag, ref uint32 }
 
 type node[K comparable, E any] struct {
 	key  K
@@ -40,16 +24,13 @@ type node[K comparable, E any] struct {
 const (
 	chunkBits = 8
 	chunkLen  = 1 << chunkBits
-
-	minSlots    = 16
-	movePerStep = 8
-	refMoved    = ^uint32(0) // old slot whose entry is found in the new slots
-	noID        = ^uint32(0)
 )
 
 // NewTable makes a table of at most limit entries (at least one).
 func NewTable[K comparable, E any](limit int) *Table[K, E] {
-	return &Table[K, E]{slots: make([]slot, minSlots), mask: minSlots - 1, limit: max(limit, 1)}
+	t := &Table[K, E]{limit: max(limit, 1)}
+	t.index.init()
+	return t
 }
 
 // Len is the number of entries.
@@ -62,46 +43,45 @@ func (t *Table[K, E]) node(id uint32) *node[K, E] {
 	return &t.chunks[id>>chunkBits][id&(chunkLen-1)]
 }
 
-// tagOf is the part of a hash that slots keep.
-func tagOf(hash uint64) uint32 { return uint32(hash >> 32) }
-
-// find returns the identifier of key's entry, or noID. tag is tagOf of the
-// key's hash.
-func (t *Table[K, E]) find(tag uint32, key *K) uint32 {
+// find returns the node of a key, or nil. tag is tagOf of the key's hash.
+func (t *Table[K, E]) find(tag uint32, key *K) *node[K, E] {
 	slots, mask := t.slots, t.mask
 	for i := tag & mask; ; i = (i + 1) & mask {
 		s := slots[i]
 		if s.ref == 0 {
 			break
 		}
-		if s.tag == tag && t.node(s.ref-1).key == *key {
-			return s.ref - 1
+		if s.tag == tag {
+			if n := t.node(s.ref - 1); n.key == *key {
+				return n
+			}
 		}
 	}
 	if t.old == nil {
-		return noID
+		return nil
 	}
 	return t.findOld(tag, key)
 }
 
-func (t *Table[K, E]) findOld(tag uint32, key *K) uint32 {
-	mask := uint32(len(t.old) - 1)
-	for i := tag & mask; t.old[i].ref != 0; i = (i + 1) & mask {
-		s := t.old[i]
-		if s.tag == tag && s.ref != refMoved && t.node(s.ref-1).key == *key {
-			return s.ref - 1
+func (t *Table[K, E]) findOld(tag uint32, key *K) *node[K, E] {
+	slots, mask, i := t.oldSlots(tag)
+	for ; slots[i].ref != 0; i = (i + 1) & mask {
+		if s := slots[i]; s.tag == tag && s.ref != refMoved {
+			if n := t.node(s.ref - 1); n.key == *key {
+				return n
+			}
 		}
 	}
-	return noID
+	return nil
 }
 
 // Find returns the entry of key, whose hash is given, or nil.
 func (t *Table[K, E]) Find(hash uint64, key *K) *E {
-	id := t.find(tagOf(hash), key)
-	if id == noID {
+	n := t.find(tagOf(hash), key)
+	if n == nil {
 		return nil
 	}
-	return &t.node(id).e
+	return &n.e
 }
 
 // Insert adds an entry for a key that is not in the table and returns it with
@@ -110,12 +90,6 @@ func (t *Table[K, E]) Find(hash uint64, key *K) *E {
 func (t *Table[K, E]) Insert(hash uint64, key *K) (*E, uint32) {
 	if t.count >= t.limit {
 		return nil, noID
-	}
-	if t.old != nil {
-		t.move(movePerStep)
-	}
-	if (t.count+1)*2 > len(t.slots) {
-		t.grow()
 	}
 	id := t.next
 	if n := len(t.free); n > 0 {
@@ -128,43 +102,8 @@ func (t *Table[K, E]) Insert(hash uint64, key *K) (*E, uint32) {
 	}
 	n := t.node(id)
 	n.key, n.tag, n.live = *key, tagOf(hash), true
-	t.place(slot{n.tag, id + 1})
-	t.count++
+	t.insert(n.tag, id)
 	return &n.e, id
-}
-
-func (t *Table[K, E]) place(s slot) {
-	i := s.tag & t.mask
-	for t.slots[i].ref != 0 {
-		i = (i + 1) & t.mask
-	}
-	t.slots[i] = s
-}
-
-// grow starts moving to twice the slots. A move still under way is finished
-// first; with movePerStep at eight that does not happen, as the table doubles
-// only after as many insertions as old slots.
-func (t *Table[K, E]) grow() {
-	if t.old != nil {
-		t.move(len(t.old))
-	}
-	t.old, t.moved = t.slots, 0
-	t.slots = make([]slot, 2*len(t.old))
-	t.mask = uint32(len(t.slots) - 1)
-}
-
-func (t *Table[K, E]) move(n int) {
-	end := min(t.moved+n, len(t.old))
-	for ; t.moved < end; t.moved++ {
-		s := &t.old[t.moved]
-		if s.ref != 0 && s.ref != refMoved {
-			t.place(*s)
-			s.ref = refMoved
-		}
-	}
-	if t.moved == len(t.old) {
-		t.old = nil
-	}
 }
 
 // Delete removes the entry with the identifier, which must be live.
@@ -175,33 +114,7 @@ func (t *Table[K, E]) Delete(id uint32) {
 	}
 	n.live = false
 	t.free = append(t.free, id)
-	t.count--
-	for i := n.tag & t.mask; t.slots[i].ref != 0; i = (i + 1) & t.mask {
-		if t.slots[i].ref == id+1 {
-			t.shiftBack(i)
-			return
-		}
-	}
-	mask := uint32(len(t.old) - 1)
-	for i := n.tag & mask; ; i = (i + 1) & mask {
-		if t.old[i].ref == id+1 {
-			t.old[i].ref = refMoved // the cluster must not break, and old slots are gone soon
-			return
-		}
-	}
-}
-
-// shiftBack empties slot i and moves every later slot of the cluster that may
-// go there, so that no probe meets a gap in front of what it looks for.
-func (t *Table[K, E]) shiftBack(i uint32) {
-	for j := (i + 1) & t.mask; t.slots[j].ref != 0; j = (j + 1) & t.mask {
-		home := t.slots[j].tag & t.mask
-		if (j-home)&t.mask >= (j-i)&t.mask {
-			t.slots[i] = t.slots[j]
-			i = j
-		}
-	}
-	t.slots[i] = slot{}
+	t.remove(n.tag, id)
 }
 
 // sweep looks at up to n identifiers, beginning where the last sweep ended,

@@ -34,13 +34,11 @@ const (
 	reverse = 1
 )
 
-// flowHot is what every packet of a layer flow reads and writes. One cache
-// line, apart from the rest, because cached packets touch it too.
+// flowHot is what every packet of a layer flow reads and writes, apart from
+// the rest because cached packets touch it too: two of them in a cache line.
 type flowHot struct {
 	seen     int64 // last packet
-	idle     int64 // lifetime in force
-	ruleIdle int64 // what the rule says
-	program  uint64
+	ruleIdle int64 // lifetime without traffic that the rule gives
 	packets  [2]uint32
 	gen      uint32 // of the slot: changes when the flow dies, never 0 while it lives
 	state    tcpState
@@ -49,7 +47,28 @@ type flowHot struct {
 	answered bool  // the reverse side has spoken
 }
 
-func (f *flowHot) expired(now int64) bool { return now-f.seen >= f.idle }
+// idle is the lifetime that rule and state give.
+func (f *flowHot) idle() int64 {
+	switch f.state {
+	case tcpOpening:
+		return min(f.ruleIdle, TCPHalfOpenIdle)
+	case tcpClosing:
+		return min(f.ruleIdle, TCPClosingIdle)
+	}
+	return f.ruleIdle
+}
+
+func (f *flowHot) expired(now int64) bool { return now-f.seen >= f.idle() }
+
+// earliestEnd is a time before which the flow cannot expire, whatever packets
+// come from now on: a FIN or RST may yet shorten its life.
+func (f *flowHot) earliestEnd(now int64) int64 {
+	end := f.seen + f.idle()
+	if f.tcp {
+		end = min(end, now+min(f.ruleIdle, TCPClosingIdle))
+	}
+	return end
+}
 
 // opens reports whether the flags are those of a connection attempt.
 func opens(flags uint8) bool {
@@ -62,8 +81,7 @@ func (f *flowHot) superseded(flags uint8) bool { return f.state == tcpClosing &&
 
 // start sets the tracker up from the flow's first packet.
 func (f *flowHot) start(now int64, flags uint8) {
-	f.seen, f.idle = now, f.ruleIdle
-	f.state, f.fins, f.answered = tcpOpen, 0, false
+	f.seen, f.state, f.fins, f.answered = now, tcpOpen, 0, false
 	f.packets = [2]uint32{1, 0}
 	if !f.tcp {
 		return
@@ -96,18 +114,5 @@ func (f *flowHot) track(side, flags uint8) {
 	}
 	if flags&wire.TCPRst != 0 || f.fins == 3 {
 		f.state = tcpClosing
-	}
-	f.retime()
-}
-
-// retime puts the lifetime in force that rule and state ask for.
-func (f *flowHot) retime() {
-	switch f.state {
-	case tcpOpening:
-		f.idle = min(f.ruleIdle, TCPHalfOpenIdle)
-	case tcpClosing:
-		f.idle = min(f.ruleIdle, TCPClosingIdle)
-	default:
-		f.idle = f.ruleIdle
 	}
 }

@@ -3,6 +3,7 @@ package vfp
 import (
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/hnsim/hnsim/sim/wire"
@@ -16,29 +17,29 @@ import (
 // The exported fields are the switch's to set. Order of application: Drop,
 // decapsulation, TTL and MTU checks, header changes, VLAN, encapsulation.
 type Transposition struct {
-	Out  PortID // where the packet goes; for the switch's use
-	Drop Drop   // the packet is dropped; nothing else applies
+	Out    PortID // where the packet goes; for the switch's use
+	Drop   Drop   // the packet is dropped; nothing else applies
+	TooBig Drop
+	set    changes
+	DecTTL uint8
 
 	// MTU, when positive, is the longest IP datagram that may come out, outer
 	// headers included; longer ones are dropped as TooBig (Oversize if unset).
-	MTU    int
-	TooBig Drop
+	MTU uint16
 
+	TCI      wire.TCI // for PushVLAN
 	PopVLAN  bool
 	PushVLAN bool
-	TCI      wire.TCI
 
-	DecTTL uint8
-
-	set            changes
-	decap, v4      bool
-	srcPort        uint16
-	dstPort        uint16
-	entropy        uint16
-	ethSrc, ethDst wire.MAC
-	src, dst       [16]byte // IPv4 in the first four bytes
-	ipSum, l4Sum   wire.Delta
-	encap          *outer
+	decap, v4        bool
+	srcPort, dstPort uint16
+	entropy          uint16
+	ipSum, l4Sum     uint16 // folded wire.Delta
+	ethSrc, ethDst   wire.MAC
+	encap            *outer
+	// The new addresses: words 0 and 1 for IPv4, else source and destination
+	// in network order. Last, so that IPv4 needs one cache line.
+	addr [8]uint32
 }
 
 // changes is a set of header fields.
@@ -110,49 +111,51 @@ func (t *Transposition) compare(from, to *Header) {
 		return
 	}
 	t.v4 = from.Src.Is4()
+	var sum wire.Delta
 	if from.Src != to.Src {
 		t.set |= setSrc
-		t.changeAddr(&t.src, srcBytes(from), srcBytes(to))
+		sum += t.changeAddr(0, from.Src, to.Src)
 	}
 	if from.Dst != to.Dst {
 		t.set |= setDst
-		a, b := from.Reversed(), to.Reversed()
-		t.changeAddr(&t.dst, srcBytes(&a), srcBytes(&b))
+		sum += t.changeAddr(1, from.Dst, to.Dst)
 	}
 	if t.v4 {
-		t.ipSum = t.l4Sum
+		t.ipSum = wire.Fold(uint64(sum))
 	}
-	if from.SrcPort == to.SrcPort && from.DstPort == to.DstPort {
-		return
+	if from.SrcPort != to.SrcPort || from.DstPort != to.DstPort {
+		t.srcPort, t.dstPort = to.SrcPort, to.DstPort
+		switch from.Proto {
+		case wire.ProtoTCP, wire.ProtoUDP:
+			t.set |= setPorts
+			sum += wire.Delta16(from.SrcPort, to.SrcPort) + wire.Delta16(from.DstPort, to.DstPort)
+		case wire.ProtoICMP, wire.ProtoICMPv6:
+			t.set |= setID
+		}
 	}
-	t.srcPort, t.dstPort = to.SrcPort, to.DstPort
-	switch from.Proto {
-	case wire.ProtoTCP, wire.ProtoUDP:
-		t.set |= setPorts
-		t.l4Sum += wire.Delta16(from.SrcPort, to.SrcPort) + wire.Delta16(from.DstPort, to.DstPort)
-	case wire.ProtoICMP, wire.ProtoICMPv6:
-		t.set |= setID
-	}
+	t.l4Sum = wire.Fold(uint64(sum))
 }
 
-// srcBytes is the source address in network order.
-func srcBytes(h *Header) [16]byte {
-	if h.Src.Is4() {
-		var b [16]byte
-		binary.BigEndian.PutUint32(b[:], wire.Addr4(h.Src))
-		return b
-	}
-	return wire.Addr16(h.Src)
-}
-
-// changeAddr notes a new address and what it does to sums.
-func (t *Transposition) changeAddr(field *[16]byte, from, to [16]byte) {
-	*field = to
+// changeAddr notes a new source (0) or destination (1) and returns what it
+// does to sums.
+func (t *Transposition) changeAddr(which int, from, to netip.Addr) wire.Delta {
 	if t.v4 {
-		t.l4Sum += wire.Delta32(binary.BigEndian.Uint32(from[:]), binary.BigEndian.Uint32(to[:]))
-		return
+		t.addr[which] = wire.Addr4(to)
+		return wire.Delta32(wire.Addr4(from), wire.Addr4(to))
 	}
-	t.l4Sum += wire.Delta128(from, to)
+	b := wire.Addr16(to)
+	for i := range 4 {
+		t.addr[4*which+i] = binary.BigEndian.Uint32(b[4*i:])
+	}
+	return wire.Delta128(wire.Addr16(from), b)
+}
+
+// addr6 is the new IPv6 source (0) or destination (1).
+func (t *Transposition) addr6(which int) (b [16]byte) {
+	for i := range 4 {
+		binary.BigEndian.PutUint32(b[4*i:], t.addr[4*which+i])
+	}
+	return b
 }
 
 // Apply changes the packet, whose Meta must be that of its frame, and keeps
@@ -169,7 +172,7 @@ func (t *Transposition) Apply(p *Packet) Drop {
 	if t.DecTTL > 0 && m.IsIP() && m.TTL(b) <= t.DecTTL {
 		return DropTtlExceeded
 	}
-	if t.MTU > 0 && t.length(p) > t.MTU {
+	if t.MTU > 0 && t.length(p) > int(t.MTU) {
 		if t.TooBig == DropNone {
 			return DropOversize
 		}
@@ -212,19 +215,19 @@ func (t *Transposition) rewrite(b []byte, m *wire.Meta) {
 	case m.IsIPv4:
 		ip := wire.IPv4(b[m.L3 : m.L3+wire.IPv4MinLen])
 		if t.set&setSrc != 0 {
-			ip.SetSrc(binary.BigEndian.Uint32(t.src[:]))
+			ip.SetSrc(t.addr[0])
 		}
 		if t.set&setDst != 0 {
-			ip.SetDst(binary.BigEndian.Uint32(t.dst[:]))
+			ip.SetDst(t.addr[1])
 		}
-		ip.SetChecksum(t.ipSum.Mend(ip.Checksum()))
+		ip.SetChecksum(wire.Delta(t.ipSum).Mend(ip.Checksum()))
 	case m.IsIPv6:
 		ip := wire.IPv6(b[m.L3 : m.L3+wire.IPv6Len])
 		if t.set&setSrc != 0 {
-			ip.SetSrc(t.src)
+			ip.SetSrc(t.addr6(0))
 		}
 		if t.set&setDst != 0 {
-			ip.SetDst(t.dst)
+			ip.SetDst(t.addr6(1))
 		}
 	default:
 		return
@@ -232,17 +235,17 @@ func (t *Transposition) rewrite(b []byte, m *wire.Meta) {
 	if !m.HasL4 { // a later fragment, or a protocol that we know no checksum of
 		return
 	}
-	l4 := b[m.L4:m.End]
+	l4, sum := b[m.L4:m.End], wire.Delta(t.l4Sum)
 	switch m.Proto {
 	case wire.ProtoTCP:
 		t.ports(l4, m)
-		wire.TCP(l4).SetChecksum(t.l4Sum.Mend(wire.TCP(l4).Checksum()))
+		wire.TCP(l4).SetChecksum(sum.Mend(wire.TCP(l4).Checksum()))
 	case wire.ProtoUDP:
 		t.ports(l4, m)
-		wire.UDP(l4).SetChecksum(t.l4Sum.MendUDP(wire.UDP(l4).Checksum()))
+		wire.UDP(l4).SetChecksum(sum.MendUDP(wire.UDP(l4).Checksum()))
 	case wire.ProtoICMP, wire.ProtoICMPv6:
 		if m.Proto == wire.ProtoICMPv6 { // ICMPv4 has no pseudo-header
-			wire.ICMPv6(l4).SetChecksum(t.l4Sum.Mend(wire.ICMPv6(l4).Checksum()))
+			wire.ICMPv6(l4).SetChecksum(sum.Mend(wire.ICMPv6(l4).Checksum()))
 		}
 		if t.set&setID != 0 {
 			wire.SetICMPID(b, m, t.srcPort)
@@ -314,17 +317,17 @@ func (t *Transposition) String() string {
 			s = append(s, fmt.Sprintf(format, args...))
 		}
 	}
-	addr := func(b [16]byte) string {
+	addr := func(which int) netip.Addr {
 		if t.v4 {
-			return wire.AddrFrom4(binary.BigEndian.Uint32(b[:])).String()
+			return wire.AddrFrom4(t.addr[which])
 		}
-		return wire.AddrFrom16(b).String()
+		return wire.AddrFrom16(t.addr6(which))
 	}
 	add(t.decap, "decap")
 	add(t.set&setEthSrc != 0, "eth.src=%s", t.ethSrc)
 	add(t.set&setEthDst != 0, "eth.dst=%s", t.ethDst)
-	add(t.set&setSrc != 0, "ip.src=%s", addr(t.src))
-	add(t.set&setDst != 0, "ip.dst=%s", addr(t.dst))
+	add(t.set&setSrc != 0, "ip.src=%s", addr(0))
+	add(t.set&setDst != 0, "ip.dst=%s", addr(1))
 	add(t.set&setPorts != 0, "ports=%d>%d", t.srcPort, t.dstPort)
 	add(t.set&setID != 0, "icmp.id=%d", t.srcPort)
 	add(t.DecTTL > 0, "ttl-%d", t.DecTTL)
