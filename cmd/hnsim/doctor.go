@@ -34,7 +34,7 @@ optional is missing) or FAIL, and how to mend it. Exit code 3 if any fails.`,
 			return err
 		},
 	}
-	c.Flags().StringVar(&backend, "backend", "sim", "`backend` to check: sim")
+	c.Flags().StringVar(&backend, "backend", "sim", "`name` of the backend to check: sim")
 	c.Flags().StringVar(&profile, "profile", defaultProfile, "build `profile` to open a world with")
 	c.Flags().StringVar(&out, "out", "hnsim-out", "`folder` that run would write to")
 	return c

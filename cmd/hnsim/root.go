@@ -17,6 +17,7 @@ import (
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/settings"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/terminal"
 	"github.com/hnsim/hnsim/conformance"
+	"github.com/hnsim/hnsim/sim/hcn"
 )
 
 // run carries out a command line and returns the exit code.
@@ -147,8 +148,8 @@ type worldFlags struct {
 }
 
 func (w *worldFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&w.backend, "backend", "sim", "what to test: `sim`")
-	flags.StringVar(&w.profile, "profile", defaultProfile, "build profile: `ws2019|ws2022|ws2025|...`")
+	flags.StringVar(&w.backend, "backend", "sim", "`name` of what to test: sim")
+	flags.StringVar(&w.profile, "profile", defaultProfile, "build `profile`: "+strings.Join(hcn.ProfileNames(), ", "))
 	flags.Uint64Var(&w.seed, "seed", 1, "`number` from which all randomness follows")
 	flags.StringArrayVar(&w.knobs, "knob", nil, "`name=value` of a contract knob, over the profile's; repeatable")
 	flags.BoolVar(&w.noFlowCache, "no-flow-cache", false, "switch the unified flow tables off; results must not change")

@@ -112,17 +112,13 @@ func findingsOf(file string, err error) []Finding {
 		return out
 	}
 	f := Finding{File: file, Message: err.Error()}
-	var he *hcn.Error
-	if errors.As(err, &he) {
-		f.Path, f.Found, f.Expected, f.Code = he.Path, he.Found, he.Expected, he.Code.String()
-	}
-	if rest, ok := strings.CutPrefix(f.Message, file+":"); ok {
-		var line int
-		if n, _ := fmt.Sscanf(rest, "%d:", &line); n == 1 {
-			_, rest, _ = strings.Cut(rest, ":")
-			f.Line = line
-		}
-		f.Message = strings.TrimSpace(rest)
+	var inScript *script.FileError
+	var inExpect *conformance.LineError
+	switch {
+	case errors.As(err, &inScript):
+		f.Line, f.Message = inScript.Line, inScript.Msg
+	case errors.As(err, &inExpect):
+		f.Line, f.Message = inExpect.Line, inExpect.Msg
 	}
 	return []Finding{f}
 }
@@ -132,7 +128,7 @@ func findingsOf(file string, err error) []Finding {
 // one by one.
 func (c *Checker) document(name, at string, text []byte) []Finding {
 	trimmed := bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))
-	if bytes.HasPrefix(trimmed, []byte("[")) {
+	if bytes.HasPrefix(trimmed, []byte("[")) && at == "" {
 		return c.list(name, trimmed)
 	}
 	kind := hcn.DocumentKind(trimmed)

@@ -227,13 +227,25 @@ func (b *Book) code(name string) []Entry {
 	e.add("HRESULT", code.Hex())
 	var when []string
 	for _, r := range contract.Rules() {
-		if r.Section == "D.3" && strings.Contains(r.Statement+" "+r.Source, info.Name) {
+		if r.Section == conditions && mentionsCode(r.Statement, code) {
 			when = append(when, r.ID+": "+plain(r.Statement))
 		}
 	}
 	e.add("when", strings.Join(when, "\n"))
 	e.add("scenarios", b.mentioning(info.Name))
 	return []Entry{e}
+}
+
+// conditions is the section of the contract that says when HNS answers what.
+const conditions = "D.3"
+
+// mentionsCode looks for a code by number, as the contract writes them.
+func mentionsCode(text string, code hcn.Code) bool {
+	words := strings.FieldsFunc(text, func(r rune) bool { return !strings.ContainsRune("0123456789abcdefABCDEFx", r) })
+	return slices.ContainsFunc(words, func(w string) bool {
+		c, err := hcn.ParseCode(w)
+		return err == nil && c == code && strings.HasPrefix(w, "0x")
+	})
 }
 
 func (b *Book) knob(name string) []Entry {

@@ -86,7 +86,7 @@ func writeFlags(b *strings.Builder, flags *pflag.FlagSet) {
 		if def == "[]" || def == "false" {
 			def = ""
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s; `%s` |\n", name, cell(def), cell(usage), settings.EnvName(f.Name))
+		fmt.Fprintf(b, "| `%s` | %s | %s; `%s` |\n", cell(name), cell(def), cell(usage), settings.EnvName(f.Name))
 	})
 }
 
