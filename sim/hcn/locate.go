@@ -19,10 +19,7 @@ func Locate(doc []byte, path string) (line, column int, ok bool) {
 		if next == nil {
 			break
 		}
-		n, ok = next, true
-	}
-	if !ok {
-		return 0, 0, false
+		n = next
 	}
 	line, column = position(doc, n.off)
 	return line, column, true
@@ -107,12 +104,20 @@ func InShape(err error, shape Shape, doc []byte) error {
 			c.Path = "DNSServerList"
 		}
 	}
+	if strings.HasPrefix(c.Path, "Routes") && !hasMember(doc, "Routes") && hasMember(doc, "Setting") {
+		c.Path = "Setting" + strings.TrimPrefix(c.Path, "Routes") // hcsshim's name of the list (B.6)
+	}
 	if c.Line == 0 && doc != nil {
 		if line, col, ok := Locate(doc, c.Path); ok {
 			c.Line, c.Column = line, col
 		}
 	}
 	return &c
+}
+
+func hasMember(doc []byte, name string) bool {
+	n, err := parse(doc)
+	return err == nil && n.get(name) != nil
 }
 
 // ValidateDocument decodes and checks a document of a kind: "network",
@@ -155,7 +160,7 @@ func ValidateDocument(kind string, doc []byte, p *Profile) []*Error {
 		}
 		errs = CheckSDNRoute(r, p)
 	default:
-		return validateRequest(kind, doc, p)
+		errs = validateRequest(kind, doc, p)
 	}
 	for i, e := range errs {
 		errs[i] = AsError(InShape(e, shape, doc))

@@ -194,7 +194,7 @@ func (d *decoder) policy(n *node, p *Policy, path string, ctx context) *Error {
 			inline = setExtra(inline, m.name, d.raw(m.val))
 		}
 	}
-	if n.get("Settings") != nil {
+	if p.Settings != nil {
 		p.Extras = inline
 	} else if len(inline) > 0 {
 		p.Settings = v1Settings(p.Type, inline)

@@ -2,6 +2,7 @@ package hcn
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -98,8 +99,10 @@ func (q *Query) filter(d *decoder, n *node) *Error {
 		}
 		inner, innerDec, err := parseObject([]byte(n.str))
 		if err != nil {
+			// The place inside the filter's text, then that of the filter.
+			err.Detail = fmt.Sprintf("the filter is not a JSON object: at its column %d", err.Column)
 			err.Path = "Filter"
-			err.Detail = "the filter is not a JSON object"
+			err.Line, err.Column = position(d.src, n.off)
 			return err
 		}
 		for _, m := range inner.members {
