@@ -99,6 +99,7 @@ func (q *port) dump(b *bytes.Buffer) {
 	flag(c.DHCPGuard, "dhcp-guard")
 	flag(c.RouterGuard, "router-guard")
 	flag(c.Isolated, "isolated")
+	flag(c.Tunnelled, "tunnelled")
 	flag(c.Mirror == MirrorSource, "mirror-source")
 	flag(c.Mirror == MirrorDestination, "mirror-destination")
 	flag(c.StormLimit > 0, fmt.Sprintf("storm-limit=%d/s", c.StormLimit))

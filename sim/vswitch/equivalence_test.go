@@ -143,6 +143,8 @@ func (w *walls) Deliver(_ int64, id vfp.PortID, p *vfp.Packet) {
 		w.t.Errorf("%d>%d: a port is blocked", from.cfg.ID, id)
 	case !to.anyZone && !from.anyZone && to.cfg.Zone != from.cfg.Zone:
 		w.t.Errorf("%d>%d: from zone %d to zone %d", from.cfg.ID, id, from.cfg.Zone, to.cfg.Zone)
+	case to.cfg.Tunnelled && from.anyZone:
+		w.t.Errorf("%d>%d: no layer gave the frame a zone", from.cfg.ID, id)
 	case isolated(from, to):
 		w.t.Errorf("%d>%d: one is isolated", from.cfg.ID, id)
 	case to.cfg.Kind != ExternalPort && to.cfg.VLAN.Mode != VLANTrunk && wire.Ethernet(p.Bytes()).Tagged() && wire.Ethernet(p.Bytes()).TCI().ID() != 0:

@@ -213,7 +213,7 @@ func (s *Switch) learned(q *question) (*port, presence) {
 		if p := s.learnedIn(q, q.dom.zone); p != nil {
 			return p, present
 		}
-		if p := s.learnedIn(q, 0); p != nil && p.anyZone {
+		if p := s.learnedIn(q, 0); p != nil {
 			return p, present
 		}
 		return nil, absent
@@ -240,7 +240,7 @@ func (s *Switch) learnedIn(q *question, zone uint32) *port {
 	if !ok {
 		return nil
 	}
-	if p := s.snap.port(id); p != nil && p.admits(q.tag) {
+	if p := s.snap.port(id); p != nil && q.dom.holds(p) && p.admits(q.tag) {
 		return p
 	}
 	return nil

@@ -46,6 +46,7 @@ func (g *gen) config() *Config {
 		default:
 			p.Zone = pick(g, uint32(0), 0, 5, 6)
 			p.Isolated = g.chance(5)
+			p.Tunnelled = p.Zone != 0 && g.chance(20)
 			p.Blocked = g.chance(3)
 			if g.chance(10) {
 				p.MAC = mac(idA)

@@ -294,6 +294,27 @@ func TestZonesAreSeparate(t *testing.T) {
 	}
 }
 
+func TestTunnelledPortsHearTheirZoneOnly(t *testing.T) {
+	tunnelled := func(id vfp.PortID) func(*Config) {
+		return setPort(id, func(p *PortConfig) { p.Zone, p.Tunnelled = 4096, true })
+	}
+	b := external(t, tunnelled(idA), tunnelled(idB), setPort(idB, func(p *PortConfig) { p.MACSpoofing = true }))
+	foreign := wire.MAC{2, 0, 0, 0, 0, 0x77}
+	b.run([]step{
+		{idA, udp(idA, idB), "b"}, {idA, bcast(idA), "b host wire"}, {idA, udp(idA, idHost), "host"},
+		{idWire, udp(idRouter, idA), "UnknownUnicast@wire"}, {idWire, bcast(idRouter), "c host"}, {idHost, udp(idHost, idA), "wire"},
+		{idB, ethSrc(udp(idB, idA), foreign), "a"}, // learned, and yet:
+		{idWire, ethDst(udp(idRouter, idB), foreign), "UnknownUnicast@wire"},
+		{idA, ethDst(udp(idA, idB), foreign), "b"},
+	})
+	toA := forward(vfp.ToPort, idA)
+	b.apply(program(idWire, toA))
+	b.run([]step{{idWire, udp(idRouter, idA), "NoRoute@wire"}}) // a layer has to say the zone as well
+	toA.Layers[0].Groups[0].Rules[0].Action = then(func(w *vfp.Walk) { w.Fwd, w.Zone = vfp.Forward{Kind: vfp.ToPort, Port: idA}, 4096 })
+	b.apply(program(idWire, layer(vfp.Out, toA.Layers[0].Groups[0].Rules...)))
+	b.run([]step{{idWire, udp(idRouter, idA), "a"}})
+}
+
 func TestApplyRefuses(t *testing.T) {
 	tests := []struct {
 		name   string
