@@ -33,6 +33,7 @@ type Interface struct {
 	client *DHCPClient
 	server *DHCPServer
 	ra     raConfig
+	tap    *Tap // takes the frames in the stack's place
 }
 
 // maxInterfaces bounds the interfaces of a stack.

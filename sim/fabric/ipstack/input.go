@@ -25,6 +25,7 @@ func (i *Interface) Receive(now int64, frame []byte, id uint64) {
 		f(now, i.cfg.Name, frame, id)
 	}
 	switch {
+	case i.tapped(now, p):
 	case p.Meta.IsARP:
 		s.arpInput(now, i, p)
 	case p.Meta.IsIPv6 && i.cfg.NoIPv6:
