@@ -40,6 +40,9 @@ type block [blockRules / 64]uint64
 type dimension struct {
 	kind   Field
 	starts []u128
+	// narrow has the low words of starts when all high words are zero, as they
+	// are but for IPv6 addresses.
+	narrow []uint64
 	rows   []uint32 // perRow block numbers for each piece
 	absent []uint32 // row for packets that do not have the field
 }
@@ -225,6 +228,13 @@ func (c *classifier) addDimension(f Field, rules []*Rule) {
 		}
 		c.changeRow(d.rows[len(d.rows)-c.perRow:], cur, edges[first:i], depth)
 	}
+	for _, at := range d.starts {
+		if at.hi != 0 {
+			d.narrow = nil
+			break
+		}
+		d.narrow = append(d.narrow, at.lo)
+	}
 	c.dims = append(c.dims, d)
 }
 
@@ -266,8 +276,21 @@ func (c *classifier) changeRow(row []uint32, cur []block, edges []edge, depth []
 	}
 }
 
-// find returns the piece's row that v lies in.
+// find returns the row of the piece that v lies in.
 func (d *dimension) find(v u128, perRow int) []uint32 {
+	i := 0
+	switch {
+	case d.narrow == nil:
+		i = d.search(v)
+	case v.hi != 0:
+		i = len(d.narrow) - 1
+	default:
+		i = searchNarrow(d.narrow, v.lo)
+	}
+	return d.rows[i*perRow : (i+1)*perRow]
+}
+
+func (d *dimension) search(v u128) int {
 	lo, hi := 0, len(d.starts) // starts[lo] <= v < starts[hi]
 	for hi-lo > 1 {
 		mid := int(uint(lo+hi) >> 1)
@@ -277,7 +300,20 @@ func (d *dimension) find(v u128, perRow int) []uint32 {
 			lo = mid
 		}
 	}
-	return d.rows[lo*perRow : (lo+1)*perRow]
+	return lo
+}
+
+// searchNarrow is search without branches on the data: no processor predicts
+// where the next address lies, and a wrong guess costs more than the step.
+func searchNarrow(starts []uint64, v uint64) int {
+	base := 0
+	for n := len(starts); n > 1; {
+		half := n >> 1
+		_, below := bits.Sub64(v, starts[base+half], 0)
+		base += half & int(below-1)
+		n -= half
+	}
+	return base
 }
 
 // maxDims is the number of fields that have a dimension.

@@ -161,7 +161,7 @@ func TestTenThousandRulesCompileInASecond(t *testing.T) {
 }
 
 func BenchmarkClassify(b *testing.B) {
-	for _, n := range []int{8, 10, 100, 1000, 10_000} {
+	for _, n := range []int{4, 8, linearMax + 1, 100, 1000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			rules := aclRules(n)
 			g := &group{rules: rules, index: newClassifier(rules)}

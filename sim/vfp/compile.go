@@ -131,6 +131,32 @@ func (l *layer) ruleIDs() map[string]bool {
 	return ids
 }
 
+// keepsRulesOf reports whether every rule that made flows of the layer in the
+// program before is here too, so that no flow needs looking at. Flows of that
+// program are of its own rules only if they were tied to them then, too.
+func (l *layer) keepsRulesOf(before *compiled) bool {
+	for _, o := range before.layers {
+		if o.Name != l.Name {
+			continue
+		}
+		if o.Reconcile != KeepWhileRule {
+			return false
+		}
+		ids := l.ruleIDs()
+		for _, gs := range o.groups {
+			for _, g := range gs {
+				for _, r := range g.rules {
+					if r.makesFlows() && !ids[r.ID] {
+						return false
+					}
+				}
+			}
+		}
+		return true
+	}
+	return false
+}
+
 // carryHits takes over the counters of rules that exist in both versions.
 func (l *layer) carryHits(from *layer) {
 	l.count = from.count

@@ -153,7 +153,7 @@ func (p *Port) adopt() {
 		}
 		l.id, l.state = st.id, st
 		delete(gone, l.id)
-		if l.Reconcile == KeepWhileRule && st.live > 0 {
+		if l.Reconcile == KeepWhileRule && st.live > 0 && !l.keepsRulesOf(p.cur) {
 			rules[l.id] = l.ruleIDs()
 		}
 	}
@@ -211,7 +211,11 @@ func (p *Port) walkLayer(w *Walk, l *layer) Outcome {
 			return Continue
 		}
 	}
-	before, target, extra := w.H, steering{w.Fwd, w.Zone}, w.effects()
+	before, target := w.H, steering{w.Fwd, w.Zone}
+	var extra effects
+	if l.stateful {
+		extra = w.effects()
+	}
 	w.flows.nat = natHold{}
 	maker, out := p.evaluate(w, l)
 	if out == Continue && maker != nil && w.H.Src.IsValid() {
