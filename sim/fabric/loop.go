@@ -1,7 +1,11 @@
 package fabric
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -31,16 +35,20 @@ const (
 // round in circles. The frames in flight are gone when it is returned, so
 // that the world can still be looked at and closed.
 type RunawayError struct {
-	Point  string // the point with most arrivals in this run
-	Count  int    // its arrivals
-	Events int    // all events of the run
-	Limit  string // which bound: "events" or "in flight"
+	Point  string   // the point with most arrivals in this run
+	Count  int      // its arrivals
+	Busy   []string // the busiest points with their arrivals, busiest first: the circle is among them
+	Events int      // all events of the run
+	Limit  string   // which bound: "events" or "in flight"
 }
 
 func (e *RunawayError) Error() string {
-	return fmt.Sprintf("forwarding loop? %d events in one run (bound: %s); busiest point %s with %d arrivals",
-		e.Events, e.Limit, e.Point, e.Count)
+	return fmt.Sprintf("forwarding loop? %d events in one run (bound: %s); busiest points: %s",
+		e.Events, e.Limit, strings.Join(e.Busy, ", "))
 }
+
+// maxBusy is how many points a RunawayError lists.
+const maxBusy = 8
 
 // Loop is virtual time and everything that is going to happen. Events run in
 // the order of (time, order of posting); nothing runs side by side. There are
@@ -239,13 +247,19 @@ func (l *Loop) arrive() {
 	l.recycle(a.frame)
 }
 
-// runaway empties the flight and names the busiest point; equal counts are
-// decided by name, for map order must not show.
+// runaway empties the flight and names the busiest points. Equal counts are
+// ordered by name, for map order must not show.
 func (l *Loop) runaway() error {
 	e := &RunawayError{Events: l.ran, Limit: l.over}
-	for p, n := range l.count {
-		if n > e.Count || n == e.Count && p < e.Point {
-			e.Point, e.Count = p, n
+	points := slices.SortedFunc(maps.Keys(l.count), func(a, b string) int {
+		return cmp.Or(cmp.Compare(l.count[b], l.count[a]), cmp.Compare(a, b))
+	})
+	for i, p := range points {
+		if i == 0 {
+			e.Point, e.Count = p, l.count[p]
+		}
+		if i < maxBusy {
+			e.Busy = append(e.Busy, fmt.Sprintf("%s %d", p, l.count[p]))
 		}
 	}
 	l.ready, l.flight, l.over = fifo{}, nil, ""

@@ -65,9 +65,6 @@ func (w *Net) Segment(name string) *Segment {
 	return s
 }
 
-// HasSegment reports whether a segment has been named yet.
-func (w *Net) HasSegment(name string) bool { return w.segments[name] != nil }
-
 // AddNIC plugs a NIC into a segment. Two NICs of a node need different names;
 // two NICs of the world may not share a MAC.
 func (w *Net) AddNIC(segment string, cfg NICConfig) (*NIC, error) {
@@ -126,7 +123,7 @@ func (w *Net) MAC(node string, nic int) wire.MAC {
 	for i := range len(node) {
 		switch c := node[i]; {
 		case c >= '0' && c <= '9':
-			m[4] = m[4]<<4 | c - '0' // 12 shows as 12
+			m[4] = m[4]<<4 | (c - '0') // 12 shows as 12
 		case letters < 3:
 			letters++
 			m[letters] = c

@@ -206,16 +206,17 @@ func (w *Net) addIface(b *box, number int) error {
 	return b.stack.AddRoute(ipstack.Route{Dst: anyOf(c.Gateway), Via: c.Gateway, Iface: c.Name})
 }
 
-// GatewayFor is the address of a router on the segment that lies in the
-// prefix: of several the one that was made first, and its first address.
-func (w *Net) GatewayFor(segment string, prefix netip.Prefix) (netip.Addr, bool) {
+// gatewayFor is the address of a router on the interface's segment and VLAN
+// that lies in the prefix: of several the one that was made first, and its
+// first address.
+func (w *Net) gatewayFor(c *IfaceConfig, prefix netip.Prefix) (netip.Addr, bool) {
 	for _, n := range w.nodes {
 		r, ok := n.(*Router)
 		if !ok {
 			continue
 		}
 		for i, nic := range r.nics {
-			if nic.seg.name != segment {
+			if nic.seg.name != c.Segment || nic.VLAN() != c.VLAN {
 				continue
 			}
 			for _, a := range r.stack.Interface(r.cfg.Ifaces[i].Name).Addrs() {
@@ -239,7 +240,7 @@ func (w *Net) defaultGateways() {
 		for i := range e.cfg.Ifaces {
 			c := &e.cfg.Ifaces[i]
 			for _, p := range c.Addrs {
-				if gw, ok := w.GatewayFor(c.Segment, p); ok && !hasRoute(e.stack, anyOf(p.Addr())) {
+				if gw, ok := w.gatewayFor(c, p); ok && !hasRoute(e.stack, anyOf(p.Addr())) {
 					// The gateway is on the link, so only a full table could refuse.
 					_ = e.stack.AddRoute(ipstack.Route{Dst: anyOf(gw), Via: gw, Iface: c.Name})
 				}
