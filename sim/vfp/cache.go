@@ -73,6 +73,7 @@ type (
 type Key struct {
 	hash  uint64
 	words key6
+	hint  uint32 // entry that Warm has seen in the key's place, plus one
 	v6    bool
 	ok    bool
 	flags uint8 // TCP flags of the packet, inner if it is encapsulated
@@ -109,7 +110,7 @@ const (
 // are never cached: fragments, group destinations, everything but TCP, UDP and
 // ICMP queries.
 func (c *Cache) Key(p *Packet, k *Key) bool {
-	k.ok = false
+	k.ok, k.hint = false, 0
 	frame, m := p.Bytes(), &p.Meta
 	if m.HasL4 && m.Proto == wire.ProtoUDP && c.isVXLAN(m.DstPort) || m.Proto == wire.ProtoGRE && m.IsIP() {
 		return c.tunnelKey(frame, m, k)
@@ -223,24 +224,28 @@ func (c *Cache) number(id *outerID) bool {
 // nothing and is to be ignored; without it the loads would be optimised away.
 func (c *Cache) Warm(keys []Key) (sum uint64) {
 	for i := range keys {
-		if k := &keys[i]; k.ok {
-			if k.v6 {
-				sum += uint64(c.v6.slots[tagOf(k.hash)&c.v6.mask].ref)
-			} else {
-				sum += uint64(c.v4.slots[tagOf(k.hash)&c.v4.mask].ref)
-			}
+		k := &keys[i]
+		if !k.ok {
+			continue
+		}
+		x := &c.v4.index
+		if k.v6 {
+			x = &c.v6.index
+		}
+		if s := x.slots[tagOf(k.hash)&x.mask]; s.tag == tagOf(k.hash) {
+			k.hint = s.ref
 		}
 	}
-	var entries [BatchSize]*Entry
-	n := 0
 	for i := range keys {
-		if e := c.guess(&keys[i]); e != nil && n < BatchSize {
+		if e := c.hinted(&keys[i]); e != nil {
 			sum += uint64(e.gen) + uint64(e.T.set)
-			entries[n] = e
-			n++
 		}
 	}
-	for _, e := range entries[:n] {
+	for i := range keys {
+		e := c.hinted(&keys[i])
+		if e == nil {
+			continue
+		}
 		for _, r := range e.refs[:e.nRefs] {
 			sum += uint64(c.store.hot(r.id >> 1).gen)
 		}
@@ -251,27 +256,33 @@ func (c *Cache) Warm(keys []Key) (sum uint64) {
 	return sum
 }
 
-// guess is the entry in the first slot of a key, which is mostly the right one.
-func (c *Cache) guess(k *Key) *Entry {
+// hinted is the entry that a key's hint names, which is mostly the right one.
+func (c *Cache) hinted(k *Key) *Entry {
 	switch {
-	case !k.ok:
+	case k.hint == 0:
+		return nil
 	case k.v6:
-		if s := c.v6.slots[tagOf(k.hash)&c.v6.mask]; s.ref != 0 {
-			return &c.v6.node(s.ref - 1).e
-		}
-	default:
-		if s := c.v4.slots[tagOf(k.hash)&c.v4.mask]; s.ref != 0 {
-			return &c.v4.node(s.ref - 1).e
-		}
+		return &c.v6.node(k.hint - 1).e
 	}
-	return nil
+	return &c.v4.node(k.hint - 1).e
 }
 
 func (c *Cache) find(k *Key) *Entry {
 	if k.v6 {
+		if k.hint != 0 {
+			if n := c.v6.node(k.hint - 1); n.key == k.words {
+				return &n.e
+			}
+		}
 		return c.v6.Find(k.hash, &k.words)
 	}
-	return c.v4.Find(k.hash, (*key4)(k.words[:4]))
+	key := (*key4)(k.words[:4])
+	if k.hint != 0 {
+		if n := c.v4.node(k.hint - 1); n.key == *key {
+			return &n.e
+		}
+	}
+	return c.v4.Find(k.hash, key)
 }
 
 // Lookup returns the entry for a packet, if there is one that still holds, and

@@ -112,7 +112,8 @@ func (t *Table[K, E]) Delete(id uint32) {
 	if !n.live {
 		panic("vfp: entry of a flow table deleted twice")
 	}
-	n.live = false
+	var none K
+	n.live, n.key = false, none // whoever remembers the identifier must not take it for the key's
 	t.free = append(t.free, id)
 	t.remove(n.tag, id)
 }
