@@ -133,6 +133,36 @@ func TestDataSurvivesLossDuplicatesAndReordering(t *testing.T) {
 	}
 }
 
+func TestSingleLossesAreRepairedWithoutWaitingForATimer(t *testing.T) {
+	for _, lost := range [][]int{{20}, {20, 21}, {20, 25, 40}} {
+		p := mkPair(t)
+		p.wire.delay = time.Millisecond
+		got := serve(t, p.b)
+		n := 0 // data segments so far
+		p.wire.pass = func(f []byte, d time.Duration) []time.Duration {
+			if len(f) > 1000 {
+				n++
+			}
+			for _, l := range lost {
+				if n == l && len(f) > 1000 {
+					return nil
+				}
+			}
+			return []time.Duration{d}
+		}
+		c := dial(t, p.a, 0, "10.0.0.2:80")
+		want := mkPayload(150_000)
+		_, _ = c.Write(0, want)
+		p.settle() // fires no timer that comes after the last frame
+		if !bytes.Equal(*got, want) || p.now > int64(tcpRTO) {
+			t.Errorf("segments %v lost: %d of %d bytes after %s", lost, len(*got), len(want), time.Duration(p.now))
+		}
+		if again := payloadBytes(p.sent["a/eth"]) - len(want); again > len(lost)*c.mss {
+			t.Errorf("segments %v lost: %d bytes sent again", lost, again)
+		}
+	}
+}
+
 func payloadBytes(frames [][]byte) int {
 	n := 0
 	for _, f := range frames {
