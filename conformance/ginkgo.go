@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -89,13 +88,14 @@ func defineSpec(r *Runner, s *Spec, watch func(reports.Result)) {
 	ginkgo.It(text, labels, where, ginkgo.SpecTimeout(r.cfg.Timeout+2*grace), func(ctx ginkgo.SpecContext) {
 		res := r.RunSpec(ctx, s)
 		watch(res)
-		conclude(ctx, &res, where)
+		conclude(&res, where)
 	})
 }
 
 // conclude says a result in Ginkgo's words.
-func conclude(_ context.Context, res *reports.Result, where types.CodeLocation) {
-	ginkgo.AddReportEntry("hnsim", entry{Result: *res}, ginkgo.ReportEntryVisibilityFailureOrVerbose, where)
+func conclude(res *reports.Result, where types.CodeLocation) {
+	// For machines: a failure's text says it all to people.
+	ginkgo.AddReportEntry("hnsim", *res, ginkgo.ReportEntryVisibilityNever, where)
 	switch res.Status {
 	case reports.Passed:
 	case reports.Failed, reports.XPass, reports.Error:
@@ -110,12 +110,6 @@ func conclude(_ context.Context, res *reports.Result, where types.CodeLocation) 
 		ginkgo.Skip(res.Reason)
 	}
 }
-
-// entry is a result as a report entry: all its fields go through JSON, its
-// text is that of the terminal.
-type entry struct{ reports.Result }
-
-func (e entry) String() string { return failureText(&e.Result) }
 
 func failureText(res *reports.Result) string {
 	var b strings.Builder

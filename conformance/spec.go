@@ -102,7 +102,7 @@ func IsFile(word string) bool {
 			return true
 		}
 	}
-	return strings.HasSuffix(word, ".txtar") || filepath.IsAbs(word)
+	return word == "." || word == ".." || strings.HasSuffix(word, ".txtar") || filepath.IsAbs(word)
 }
 
 // specsOf expands variants and checks that ids are unique.

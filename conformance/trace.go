@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/tools/txtar"
+
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/scenarios/script"
 	"github.com/hnsim/hnsim/sim/wire"
@@ -51,25 +53,21 @@ func Trace(ctx context.Context, cfg Config, s *Spec) (*TracedRun, error) {
 }
 
 // Edit makes a scenario of another one: its script stops before a line (0: it
-// does not), then come further lines. Documents stay. It is for trying things;
-// the result keeps id and area.
+// does not), then come further lines. Documents that are no longer named go.
+// It is for trying things; the result keeps id and area.
 func Edit(s *Spec, until int, add []string) (*Spec, error) {
-	lines := strings.Split(string(s.script.Source), "\n")
-	end := slices.IndexFunc(lines, func(l string) bool {
-		return strings.HasPrefix(l, "-- ") && strings.HasSuffix(strings.TrimSpace(l), " --")
-	})
-	if end < 0 {
-		end = len(lines)
+	archive := txtar.Parse(s.script.Source)
+	lines := strings.Split(strings.TrimRight(string(archive.Comment), "\n"), "\n")
+	if until > len(lines) {
+		return nil, fmt.Errorf("%s: the script has %d lines, there is no line %d to stop before", s.File, len(lines), until)
 	}
-	cut := end
 	if until > 0 {
-		if until > end {
-			return nil, fmt.Errorf("%s: the script has %d lines, there is no line %d to stop before", s.File, end, until)
-		}
-		cut = until - 1
+		lines = lines[:until-1]
 	}
-	text := strings.Join(slices.Concat(lines[:cut], add, lines[end:]), "\n")
-	sc, err := script.Parse(s.script.File, []byte(text))
+	text := strings.Join(append(slices.Clone(lines), add...), "\n") + "\n"
+	archive.Comment = []byte(text)
+	archive.Files = slices.DeleteFunc(archive.Files, func(f txtar.File) bool { return !strings.Contains(text, f.Name) })
+	sc, err := script.Parse(s.script.File, txtar.Format(archive))
 	if err != nil {
 		return nil, err
 	}

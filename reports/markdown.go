@@ -144,6 +144,9 @@ func markdownAreas(r *Report) section {
 	s := section{head: "\n## By area\n\n| area | passed | not as expected | known deviations | skipped |\n|---|--:|--:|--:|--:|\n"}
 	for _, area := range slices.Sorted(maps.Keys(byArea)) {
 		n := byArea[area]
+		if area == "" {
+			area = "(files)"
+		}
 		s.items = append(s.items, fmt.Sprintf("| %s | %d | %d | %d | %d |\n", mdText(area), n.Passed, n.Failed+n.XPass+n.Errors, n.XFail+n.Flaky, n.Skipped+n.NotRun))
 	}
 	return s

@@ -121,7 +121,9 @@ func (t *TextWriter) Failure(res *Result) {
 		return
 	}
 	t.field("at", place(f, res))
-	t.field("failed", f.Message)
+	if f.Expected == "" && f.Received == "" {
+		t.field("failed", f.Message) // otherwise it repeats these two in one line
+	}
 	t.field("expected", f.Expected)
 	t.field("received", f.Received)
 	if res.Status != Failed && res.Reason != f.Message {

@@ -151,7 +151,7 @@ func TestValidateFindsWhatIsWrongInADocument(t *testing.T) {
 		}
 	}
 	hnsim(t, nil, "validate", "good.json").check(t, 0, "", "0 findings")
-	hnsim(t, nil, "validate", "bad.json", "--build", "26100,ws2019").check(t, 1, "bad.json:1", "1 findings (ws2025, ws2019)")
+	hnsim(t, nil, "validate", "bad.json", "--build", "26100,ws2019").check(t, 1, "bad.json:1", "1 file, 1 finding (ws2025, ws2019)")
 	r := hnsim(t, nil, "validate", "bad.json", "--format", "json")
 	var findings []struct{ File, Path, Found, Expected string }
 	if err := json.Unmarshal([]byte(r.out), &findings); err != nil || r.code != 1 || len(findings) != 1 ||

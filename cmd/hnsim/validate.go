@@ -39,11 +39,7 @@ func (a *app) runValidate(files, builds []string) error {
 	if err != nil {
 		return err
 	}
-	suite, err := conformance.Suite()
-	if err != nil {
-		return err
-	}
-	checker := check.Checker{Profiles: profiles, Suite: suite, Now: a.now()}
+	checker := check.Checker{Profiles: profiles, Suite: conformance.Suite, Now: a.now()}
 	findings := []check.Finding{}
 	var unread []error
 	for _, f := range files {
@@ -63,7 +59,7 @@ func (a *app) runValidate(files, builds []string) error {
 	if err := errors.Join(unread...); err != nil {
 		return exit.With(exit.Usage, err)
 	}
-	a.talk("%d files, %d findings (%s)\n", len(files), len(findings), strings.Join(profiles, ", "))
+	a.talk("%s, %s (%s)\n", plural(len(files), "file"), plural(len(findings), "finding"), strings.Join(profiles, ", "))
 	if len(findings) > 0 {
 		return &exit.Error{Code: exit.Unexpected}
 	}

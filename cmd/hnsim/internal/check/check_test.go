@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +19,9 @@ func mkChecker(profiles ...string) *Checker {
 	}
 	return &Checker{
 		Profiles: profiles, Now: time.Date(2026, 5, 11, 0, 0, 0, 0, time.UTC),
-		Suite: []*conformance.Spec{{Scenario: reports.Scenario{ID: "S-NAT-01", Area: "nat"}, Base: "S-NAT-01", Path: "nat/tcp"}},
+		Suite: func() ([]*conformance.Spec, error) {
+			return []*conformance.Spec{{Scenario: reports.Scenario{ID: "S-NAT-01", Area: "nat"}, Base: "S-NAT-01", Path: "nat/tcp"}}, nil
+		},
 	}
 }
 
@@ -120,6 +123,29 @@ func TestEqualFindingsOfSeveralProfilesAreOne(t *testing.T) {
 	got := findings(t, c, "a.json", bad)
 	if strings.Count(got, "172.16.0.0/99") != 1 || !strings.Contains(got, "rejected by ws2016, ws2019, ws2022, ws2025, strict-rfc") {
 		t.Errorf("%s", got)
+	}
+}
+
+func TestABrokenSuiteSpoilsExpectationsOnly(t *testing.T) {
+	t.Chdir(t.TempDir())
+	c := mkChecker()
+	c.Suite = func() ([]*conformance.Spec, error) { return nil, errors.New("broken") }
+	for name, wantErr := range map[string]bool{"a.json": false, "a.txtar": false, "a.expect": true} {
+		if err := os.WriteFile(name, []byte("{}"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.File(name); (err != nil) != wantErr {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestABadScenarioNamesItsLines(t *testing.T) {
+	got := findings(t, mkChecker(), "a.txtar", "# TRY-01: mistakes\n# rules: NAT-10\nhost h1 ip=10.0.0.1/24\nsned h1\nexpect h9 udp\n")
+	for _, want := range []string{`a.txtar:4  unknown word "sned"`, "a.txtar:5  "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
 	}
 }
 

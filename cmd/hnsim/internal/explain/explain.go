@@ -338,7 +338,7 @@ func WriteText(w io.Writer, entries []Entry, width int) {
 		}
 		column := 0
 		for _, f := range e.Fields {
-			column = max(column, min(len(f.Name), 24))
+			column = max(column, min(len(f.Name), 32))
 		}
 		for _, f := range e.Fields {
 			name := f.Name

@@ -44,7 +44,7 @@ default; ` + "`hnsim version --config`" + ` prints each value and where it came 
 
 * Environment: ` + "`HNSIM_`" + ` and the name of the flag, ` + "`HNSIM_STOP_ON=fail`" + `.
 * File: a JSON object of flag names in ` + "`hnsim.json`" + ` in the working directory, or
-  where ` + "`HNSIM_CONFIG`" + ` points: ` + "`{\"profile\": \"ws2025\", \"knob\": {\"natHairpin\": \"on\"}}`" + `.
+  where ` + "`HNSIM_CONFIG`" + ` points: ` + "`{\"profile\": \"ws2025\", \"knob\": {\"natHairpin\": \"drop\"}}`" + `.
   An unknown name is an error.
 
 ` + "`NO_COLOR`, `CLICOLOR_FORCE` and `TERM=dumb`" + ` are honoured. With ` + "`GITHUB_ACTIONS=true`" + ` a run
