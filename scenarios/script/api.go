@@ -25,7 +25,8 @@ type Scenario struct {
 	Requires []string
 	// Profiles restricts the scenario to build profiles; empty means all.
 	Profiles []string
-	// Knobs are the contract knobs that the scenario sets.
+	// Knobs are the contract knobs that the scenario sets. Before Expand, a
+	// value may name a variable of the matrix.
 	Knobs map[string]string
 	// Requirement is the prose of the header: what must be so, and why.
 	Requirement string
@@ -67,6 +68,10 @@ func (s *Scenario) Expand() []*Scenario {
 		p := *s.program
 		p.variant = &v.Variants[0]
 		v.program = &p
+		v.Knobs = map[string]string{}
+		for name, value := range s.Knobs {
+			v.Knobs[name] = p.variant.expand(value)
+		}
 		out[i] = &v
 	}
 	return out

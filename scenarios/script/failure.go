@@ -153,6 +153,14 @@ func (r *run) traceFor(pat *pattern) []string {
 	return r.world.Trace(best)
 }
 
+// lastTrace is the walk of the packet that was sent last.
+func (r *run) lastTrace() []string {
+	if len(r.sent) == 0 || r.sent[len(r.sent)-1] == 0 {
+		return nil
+	}
+	return r.world.Trace(r.sent[len(r.sent)-1])
+}
+
 // text makes the message of a failure: everything a reader needs, in the order
 // in which they ask.
 func (f *Failure) text() string {

@@ -41,6 +41,7 @@ func parseHeader(sc *Scenario, script string, p *problems) int {
 		return 0
 	}
 	sc.Requirement = strings.TrimSpace(strings.Join(h.prose, "\n"))
+	h.checkKnobs()
 	if len(sc.Rules) == 0 {
 		p.add(1, "no rules: expected a header line such as # rules: NAT-10 7.1")
 	}
@@ -179,15 +180,10 @@ func (h *header) profiles(n int, values []string) {
 }
 
 func (h *header) knobs(n int, values []string) {
-	var k hcn.Knobs
 	for _, v := range values {
 		name, value, ok := strings.Cut(v, "=")
 		if !ok {
 			h.p.add(n, "knobs: found %q, expected name=value", v)
-			continue
-		}
-		if err := k.Set(name, value); err != nil {
-			h.p.add(n, "knobs: %v", err)
 			continue
 		}
 		if h.sc.Knobs == nil {
@@ -195,6 +191,32 @@ func (h *header) knobs(n int, values []string) {
 		}
 		h.sc.Knobs[name] = value
 	}
+}
+
+// checkKnobs tries the knobs out with the values of every variant. It runs
+// when the header is complete, because the matrix may stand below the knobs.
+func (h *header) checkKnobs() {
+	variants := h.sc.Variants
+	if len(variants) == 0 {
+		variants = []Variant{{}}
+	}
+	for _, name := range wordNames(h.sc.Knobs) {
+		for _, v := range variants {
+			var k hcn.Knobs
+			if err := k.Set(name, v.expand(h.sc.Knobs[name])); err != nil {
+				h.p.add(h.where["knobs"], "knobs: %v", err)
+				break
+			}
+		}
+	}
+}
+
+// expand replaces the variant's values in text.
+func (v Variant) expand(text string) string {
+	return expandText(text, func(name string, _ bool) (string, bool) {
+		value, ok := v.Values[name]
+		return value, ok
+	})
 }
 
 // late finds header lines that stand too low to be read.

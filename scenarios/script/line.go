@@ -131,7 +131,13 @@ func (t token) expand(lookup func(string) (string, bool)) (a arg, missing string
 		if f.quoted {
 			a.quoted = a.quoted || i == 0
 			text.WriteString(f.text)
-			raw.WriteString("'" + strings.ReplaceAll(f.text, "'", "''") + "'")
+			if i == 0 || !t[i-1].quoted {
+				raw.WriteByte('\'')
+			}
+			raw.WriteString(strings.ReplaceAll(f.text, "'", "''"))
+			if i+1 == len(t) || !t[i+1].quoted {
+				raw.WriteByte('\'')
+			}
 			continue
 		}
 		s := os.Expand(f.text, func(name string) string {
@@ -141,8 +147,6 @@ func (t token) expand(lookup func(string) (string, bool)) (a arg, missing string
 			}
 			return v
 		})
-		// An empty fragment follows a closing quote; it says nothing about the
-		// token's beginning.
 		text.WriteString(s)
 		raw.WriteString(s)
 	}

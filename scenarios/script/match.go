@@ -42,6 +42,9 @@ func (p *packet) field(ref fieldRef) (wire.Field, bool) {
 			return wire.Field{}, false
 		}
 	}
+	if ref.field == "len" && strings.HasSuffix(ref.layers[0], "payload") {
+		return wire.Field{Name: "len", Value: "0"}, true // no payload is not a layer
+	}
 	return wire.Field{}, false
 }
 

@@ -70,32 +70,36 @@ func (p *patternParser) item() {
 		p.payload(p.args[p.i-1].text)
 		return
 	}
-	if f, ok := p.flow(); ok {
-		p.addFlow(f)
-		return
-	}
-	text := p.next("")
-	if p.err != nil {
-		return
-	}
-	if name, value, ok := strings.Cut(text, "="); ok {
-		p.field(name, value)
-		return
-	}
+	text := p.peek()
 	switch {
 	case text == "inner" || text == "quoted":
+		p.i++
 		p.prefix, p.layer = p.prefix+text+".", ""
 		if !slices.Contains(layerPrefixes, p.prefix) {
 			p.errorf("%s is deeper than packets are taken apart", strings.TrimSuffix(p.prefix, "."))
 		}
-	case p.word0(text):
+		return
+	case p.flag(text):
+		return
 	case layerKnown(text):
+		p.i++
 		p.addLayer(text)
-	case findAttr(p.extra, text) != nil:
-		p.attribute(text, p.extra, p.seen)
-	default:
-		p.errorf("unknown word %s in the packet%s", quoteShort(text), didYouMean(text, p.words()))
+		return
 	}
+	if f, ok := p.flow(); ok {
+		p.addFlow(f)
+		return
+	}
+	p.i++
+	if name, value, ok := strings.Cut(text, "="); ok {
+		p.field(name, value)
+		return
+	}
+	if findAttr(p.extra, text) != nil {
+		p.attribute(text, p.extra, p.seen)
+		return
+	}
+	p.errorf("unknown word %s in the packet%s", quoteShort(text), didYouMean(text, p.words()))
 }
 
 func layerKnown(text string) bool {
@@ -118,9 +122,6 @@ func (p *patternParser) addLayer(layer string) {
 	p.layer = layer
 	p.out.layers = append(p.out.layers, p.prefix+layer)
 	p.out.cons = append(p.out.cons, constraint{show: p.prefix + layer, want: "present", layer: p.prefix + layer})
-	if layer == "vxlan" && p.prefix == "" && !slices.Contains(p.out.layers, "udp") {
-		p.layer = "vxlan"
-	}
 }
 
 // flags that mean the same in every layer.
@@ -129,10 +130,11 @@ var ipFlagWords = map[string]struct {
 	not  bool
 }{"df": {"DF", false}, "nodf": {"DF", true}, "mf": {"MF", false}, "nomf": {"MF", true}}
 
-// word0 takes words without value: IP flags, untagged, and the sugar of the
+// flag takes words without value: IP flags, untagged, and the sugar of the
 // layer named last.
-func (p *patternParser) word0(text string) bool {
+func (p *patternParser) flag(text string) bool {
 	if f, ok := ipFlagWords[text]; ok {
+		p.i++
 		want, value := f.flag, f.flag
 		if f.not {
 			want, value = "no "+f.flag, "!"+f.flag
@@ -143,6 +145,7 @@ func (p *patternParser) word0(text string) bool {
 		return true
 	}
 	if text == "untagged" {
+		p.i++
 		p.out.cons = append(p.out.cons, constraint{show: p.prefix + "vlan", want: "absent", absent: p.prefix + "vlan"})
 		return true
 	}
@@ -150,6 +153,7 @@ func (p *patternParser) word0(text string) bool {
 		if s.word != text {
 			continue
 		}
+		p.i++
 		for _, f := range s.fields {
 			value := f[1]
 			if value == "" {

@@ -122,7 +122,7 @@ func (r *run) execute(res *Result) {
 		}
 	}
 	r.collect(res)
-	drops := r.drops()
+	end := ending{drops: r.drops(), trace: r.lastTrace()}
 	closed = true
 	if !r.opt.Keep {
 		if left, cerr := r.close(); err == nil {
@@ -132,7 +132,7 @@ func (r *run) execute(res *Result) {
 		}
 	}
 	res.Log = log.String()
-	r.judge(res, err, drops)
+	r.judge(res, err, end)
 }
 
 func (r *run) close() ([]string, error) {
@@ -268,9 +268,11 @@ func (r *run) collect(res *Result) {
 	res.Rewritten = txtar.Format(archive)
 }
 
-// judge turns the way the run ended into a status. drops are those of the last
-// stimulus.
-func (r *run) judge(res *Result, err error, drops []string) {
+// ending is what the world knew of the last stimulus before it closed.
+type ending struct{ drops, trace []string }
+
+// judge turns the way the run ended into a status.
+func (r *run) judge(res *Result, err error, end ending) {
 	var wrong *mismatch
 	var no *refusal
 	var skip *skipError
@@ -295,7 +297,7 @@ func (r *run) judge(res *Result, err error, drops []string) {
 		res.Failure = &Failure{Expected: "a refusal", Received: "success"}
 	case errors.As(err, &no):
 		res.Status = Failed
-		res.Failure = &Failure{Expected: "success", Received: no.Error(), Drops: drops}
+		res.Failure = &Failure{Expected: "success", Received: no.Error(), Drops: end.drops, Trace: end.trace}
 	default:
 		res.Status = Error
 		res.Failure = &Failure{Expected: "a backend that works", Received: err.Error()}

@@ -35,9 +35,9 @@ var miscWords = []*word{
 		example: "[profile:ws2016] skip 'no VFP NAT'", parse: parseSkip,
 	},
 	{
-		name: "stop", group: "Conditions", args: "", quiet: true,
+		name: "end", group: "Conditions", args: "", quiet: true,
 		summary: "end the scenario here, as passed if nothing failed; only useful behind a condition",
-		example: "[knob:loopbackPublish=off] stop", parse: parseStop,
+		example: "[knob:loopbackPublish=off] end", parse: parseEnd,
 	},
 	{
 		name: "echo", group: "Output", args: "TEXT...", summary: "print text to stdout",
@@ -134,10 +134,10 @@ func parseSkip(p *parser) op {
 	return func(r *run) error { return &skipError{reason} }
 }
 
-func parseStop(p *parser) op {
+func parseEnd(p *parser) op {
 	p.end()
 	if p.err == nil && len(p.line.conds) == 0 {
-		p.errorf("an unconditional stop: the lines below could never run")
+		p.errorf("an unconditional end: the lines below could never run")
 	}
 	return func(r *run) error { return errStop }
 }

@@ -14,6 +14,9 @@ var wordTable = sync.OnceValue(func() []*word {
 var wordIndex = sync.OnceValue(func() map[string]*word {
 	m := map[string]*word{}
 	for _, w := range wordTable() {
+		if m[w.name] != nil {
+			panic("script: two words are called " + w.name)
+		}
 		m[w.name] = w
 	}
 	return m
