@@ -15,7 +15,7 @@ const (
 	macField
 	textField
 	tcpFlagsField // "SYN,ACK"; written S, SA, S+
-	flagsField    // "DF", "O,S"
+	flagsField    // "DF", "O,S"; written none when no flag is set
 	protoField    // "udp" or "proto132"
 	etherField    // "ip" or "0x88b5"
 	typeField     // "8 echo": number or name

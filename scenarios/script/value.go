@@ -51,6 +51,9 @@ func parseValue(kind fieldKind, text string) (matcher, error) {
 	case tcpFlagsField:
 		return parseTCPFlags(text)
 	case flagsField:
+		if text == "none" {
+			return func(got string) bool { return got == "" }, nil
+		}
 		return func(got string) bool { return slices.Contains(strings.Split(got, ","), text) }, nil
 	case protoField:
 		return parseProto(text)

@@ -308,6 +308,7 @@ func sameInterface(a, b *InterfaceProgram) bool {
 func (h *Host) removeInterface(now int64, k ifaceKey) {
 	i := h.ifaces[k]
 	i.comp.Stack.RemoveInterface(now, i.Name)
+	delete(i.from.s.behind, i.Port)
 	delete(h.ifaces, k)
 }
 
@@ -332,6 +333,7 @@ func (h *Host) addInterface(ip *InterfaceProgram) error {
 	}
 	hi.iface = iface
 	h.ifaces[ifaceKey{ip.Compartment, ip.Name}] = hi
+	s.behind[ip.Port] = hi
 	return h.addRoutes(iface, ip.Routes)
 }
 

@@ -18,10 +18,12 @@ type hostSwitch struct {
 	batch vfp.Batch
 	ins   map[vfp.PortID]*switchIn
 	vxlan []uint16
+	// behind is the interface that is plugged into a port.
+	behind map[vfp.PortID]*hostIface
 }
 
 func (h *Host) newSwitch(p *SwitchProgram) *hostSwitch {
-	s := &hostSwitch{h: h, sw: vswitch.New(), prog: p, ins: map[vfp.PortID]*switchIn{}}
+	s := &hostSwitch{h: h, sw: vswitch.New(), prog: p, ins: map[vfp.PortID]*switchIn{}, behind: map[vfp.PortID]*hostIface{}}
 	s.sw.SetFlowCache(!h.cfg.NoFlowCache)
 	s.sw.SetNextHop(nextHop{s})
 	return s
@@ -64,12 +66,9 @@ func (s *hostSwitch) Deliver(now int64, port vfp.PortID, p *vfp.Packet) {
 		s.h.nic.Send(now, p.Bytes(), p.ID)
 		return
 	}
-	for _, k := range s.h.ifaceKeys() {
-		i := s.h.ifaces[k]
-		if i.Switch == s.prog.Config.Name && i.Port == port {
-			s.h.net.Loop.Post(now, stackIn{i}, p.Bytes(), p.ID)
-			return
-		}
+	if i := s.behind[port]; i != nil {
+		s.h.net.Loop.Post(now, stackIn{i}, p.Bytes(), p.ID)
+		return
 	}
 	// A port that is open has somebody behind it, unless its compartment is
 	// being torn down at this instant: the frame is lost with it.

@@ -107,9 +107,8 @@ func (n *Network) deliver(w *vfp.Walk, vni uint32) vfp.Outcome {
 	if !n.cfg.Options.KeepSenderMAC {
 		w.H.EthSrc = n.cfg.DRMAC
 	}
-	if n.cfg.Options.DecTTL {
-		w.DecTTL = 1
-	}
+	// The router is one, wherever it works: the sender's side took the hop, if
+	// any is taken (OV-17).
 	w.Fwd = vfp.Forward{Kind: vfp.ToPort, Port: l.Port}
 	return vfp.Continue
 }

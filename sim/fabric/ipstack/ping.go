@@ -83,19 +83,30 @@ func (s *Stack) forgetEcho(e *Echo) {
 	}
 }
 
-// echoReply matches by identifier, sequence number and data. The address is
-// not asked for: replies to a group's address come from its members.
+// echoReply matches by identifier, sequence number and address; replies to a
+// group's address come from its members.
 func (s *Stack) echoReply(now int64, p *vfp.Packet) {
 	b := p.Bytes()
 	icmp := wire.ICMPv4(b[p.Meta.L4:p.Meta.End])
+	from := p.Meta.Src(b)
 	for _, e := range s.echoes {
-		if e.id == icmp.ID() && e.seq == icmp.Seq() && e.dst.Is4() == p.Meta.IsIPv4 {
+		if e.id == icmp.ID() && e.seq == icmp.Seq() && (e.dst == from || s.toMany(e.dst)) && e.dst.Is4() == p.Meta.IsIPv4 {
 			e.Done, e.OK = true, string(icmp.Payload()) == string(e.data)
-			e.From, e.TTL, e.RTT = p.Meta.Src(b), p.Meta.TTL(b), time.Duration(now-e.sent)
+			e.From, e.TTL, e.RTT = from, p.Meta.TTL(b), time.Duration(now-e.sent)
 			s.forgetEcho(e)
 			return
 		}
 	}
+}
+
+// toMany reports whether a is a group or a broadcast address here.
+func (s *Stack) toMany(a netip.Addr) bool {
+	for _, i := range s.ifaces {
+		if i.isBroadcast(a) {
+			return true
+		}
+	}
+	return a.IsMulticast()
 }
 
 func (s *Stack) echoError(now int64, x ICMPError) {
