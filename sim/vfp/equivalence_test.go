@@ -371,32 +371,37 @@ func (w *world) play(t *testing.T, d *dice) {
 		default: // an answer or a repetition of something seen
 			if len(w.sent) > 0 {
 				s := pick(d, w.sent)
+				var frames [][]byte
 				for range 1 + d.n(4) {
-					w.send(t, s.in, d.vary(s.frame))
+					frames = append(frames, d.vary(s.frame))
 				}
+				w.send(t, s.in, frames...)
 			}
 		}
 	}
 	w.compare(t)
 }
 
-// send puts a frame through both labs and compares what comes of it. What came
-// out is remembered as itself (to be repeated) and as its answer.
-func (w *world) send(t *testing.T, in PortID, frame []byte) {
-	want, got := w.labs[0].send(in, frame), w.labs[1].send(in, frame)
-	w.log = append(w.log, event{in: in, sent: frame, got: want})
-	if !want.same(got) {
-		t.Fatalf("%swithout cache: %v\nwith cache:    %v (hit %v)\n% x\n% x", w.history(), want, got, got.hit, want.frame, got.frame)
-	}
-	if got.hit {
-		w.hits++
-	}
-	w.remember(sentFrame{in, frame})
-	if want.drop == DropNone {
-		if err := wire.VerifyChecksums(want.frame); err != nil {
-			t.Fatalf("%sthe frame that left has %v", w.history(), err)
+// send puts frames through both labs and compares what comes of them. What
+// came out is remembered as itself (to be repeated) and as its answer.
+func (w *world) send(t *testing.T, in PortID, frames ...[]byte) {
+	wants, gots := w.labs[0].batch(in, frames...), w.labs[1].batch(in, frames...)
+	for i, frame := range frames {
+		want, got := wants[i], gots[i]
+		w.log = append(w.log, event{in: in, sent: frame, got: want})
+		if !want.same(got) {
+			t.Fatalf("%swithout cache: %v\nwith cache:    %v (hit %v)\n% x\n% x", w.history(), want, got, got.hit, want.frame, got.frame)
 		}
-		w.remember(sentFrame{want.out, answer(want.frame)})
+		if got.hit {
+			w.hits++
+		}
+		w.remember(sentFrame{in, frame})
+		if want.drop == DropNone {
+			if err := wire.VerifyChecksums(want.frame); err != nil {
+				t.Fatalf("%sthe frame that left has %v", w.history(), err)
+			}
+			w.remember(sentFrame{want.out, answer(want.frame)})
+		}
 	}
 }
 

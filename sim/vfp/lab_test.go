@@ -41,14 +41,12 @@ func at(a netip.Addr) []netip.Prefix {
 
 // lab is the smallest switch: it walks, forwards by MAC and does nothing else.
 type lab struct {
-	now     int64
-	cached  bool
-	store   *FlowStore
-	ports   []*Port
-	trace   *Trace
-	nextID  uint64
-	lastKey Key
-	onWalk  func(*Walk)
+	now    int64
+	cached bool
+	store  *FlowStore
+	ports  []*Port
+	trace  *Trace
+	nextID uint64
 }
 
 func newLab(cached bool, limits PortLimits) *lab {
@@ -96,34 +94,50 @@ func (r result) same(o result) bool {
 }
 
 // send takes a frame through the lab.
-func (l *lab) send(in PortID, frame []byte) result {
-	p := NewPacket(frame)
-	l.nextID++
-	p.ID, p.InPort = l.nextID, in
-	if p.Parse() != wire.OK {
-		return result{drop: DropMalformed}
-	}
+func (l *lab) send(in PortID, frame []byte) result { return l.batch(in, frame)[0] }
+
+// batch takes frames through the lab as switches do: first all keys are
+// computed and warmed, then the packets go one after the other.
+func (l *lab) batch(in PortID, frames ...[]byte) []result {
 	src := l.port(in)
-	var key Key
-	if l.cached && src.Cache.Key(p, &key) {
-		if e, ok := src.Cache.Lookup(&key, p, l.now, l.gen()); ok {
+	pkts, keys := make([]*Packet, len(frames)), make([]Key, len(frames))
+	for i, frame := range frames {
+		p := NewPacket(frame)
+		l.nextID++
+		p.ID, p.InPort = l.nextID, in
+		if p.Parse() == wire.OK {
+			pkts[i] = p
+			src.Cache.Key(p, &keys[i])
+		}
+	}
+	src.Cache.Warm(keys)
+	results := make([]result, len(frames))
+	for i, p := range pkts {
+		if p == nil {
+			results[i] = result{drop: DropMalformed}
+			continue
+		}
+		results[i] = l.process(src, p, &keys[i])
+	}
+	return results
+}
+
+func (l *lab) process(src *Port, p *Packet, key *Key) result {
+	if l.cached {
+		if e, ok := src.Cache.Lookup(key, p, l.now, l.gen()); ok {
 			r := l.outcome(p, e.T.Apply(p), e.T.Out)
 			r.hit = true
 			return r
 		}
 	}
-	l.lastKey = key
 	var w Walk
 	w.Begin(l.now, p, 0, l.trace)
 	out := l.walk(&w, src)
-	if l.onWalk != nil {
-		l.onWalk(&w)
-	}
 	t := Diff(&w)
 	t.Out = out
 	t.MTU = 1500
 	if l.cached && Cachable(&w) {
-		src.Cache.Install(&key, &w, &t, l.gen())
+		src.Cache.Install(key, &w, &t, l.gen())
 	}
 	return l.outcome(p, w.Commit(p, &t), out)
 }

@@ -35,9 +35,11 @@ type engineRefs struct {
 	noPorts   bool // it is not because this is a later fragment of something unknown
 	icmpError bool
 	hasQuoted bool
-	dry       bool // re-evaluation: change nothing but the walk
-	nat       natHold
-	held      natHold // what the flow under re-evaluation holds
+	// lookedAtQuote: hasQuoted and quoted have been filled in.
+	lookedAtQuote bool
+	dry           bool // re-evaluation: change nothing but the walk
+	nat           natHold
+	held          natHold // what the flow under re-evaluation holds
 
 	inner    wire.Meta // of the inner frame, once w.Decap is set
 	innerAt  int       // its offset in the frame
@@ -78,7 +80,7 @@ func (w *Walk) lookInside() {
 	if !ok {
 		return
 	}
-	f.hasInner, f.innerAt = true, at
+	f.hasInner, f.innerAt, f.lookedAtQuote = true, at, false
 	wire.Parse(w.Frame[at:end], &f.inner)
 	w.inspect()
 }
@@ -99,7 +101,7 @@ func (w *Walk) frame() []byte { return w.Frame[w.flows.innerAt:] }
 // completes the header of fragments.
 func (w *Walk) inspect() {
 	f, m := &w.flows, w.meta()
-	f.known, f.noPorts, f.icmpError, f.hasQuoted = true, false, false, false
+	f.known, f.noPorts, f.icmpError = true, false, false
 	if m == nil || !m.IsIP() {
 		return
 	}
@@ -116,8 +118,10 @@ func (w *Walk) inspect() {
 	case m.FirstFragment:
 		f.port.frags.learn(w)
 	}
-	if m.IsICMPError() {
-		f.icmpError = true
+	f.icmpError = m.IsICMPError()
+	if f.icmpError && !f.lookedAtQuote {
+		// Once only: from then on layers change the quote, in NewFrame.
+		f.lookedAtQuote = true
 		f.quoted, f.hasQuoted = wire.ParseQuoted(w.frame(), m)
 	}
 }

@@ -126,6 +126,26 @@ func TestICMPErrorsFromTheTranslatedSideAreTranslated(t *testing.T) {
 	}
 }
 
+func TestBothPortsTranslateWhatAnErrorQuotes(t *testing.T) {
+	both(t, PortLimits{}, func(t *testing.T, l *lab) {
+		natLab(t, l, 0)
+		// B publishes port 443 of X as its own 8443, so the way from A to B
+		// translates twice.
+		l.program(portB, Layer{Name: "NAT", Groups: []Group{
+			in(Rule{ID: "pub", Match: Match{Dst: at(ipX)}, Stateful: true, Action: SetHeaders{Dst: ipB, DstPort: ptr(uint16(8443)), EthDst: &macB}})}})
+		f := tcp(ipA, ipX, 49700, 443, syn)
+		f.EthDst = macB
+		sent := l.want(t, portA, f.Bytes(), portB, nil)
+		icmp := unreachable(t, ipRouter, sent)
+		icmp.EthDst = macA
+		got := l.want(t, portB, icmp.Bytes(), portA, nil)
+		q := quoted(t, got)
+		if q.Src != ipA || q.SrcPort != 49700 || q.Dst != ipX || q.DstPort != 443 {
+			t.Errorf("the sender sees %s", wire.Summary(got))
+		}
+	})
+}
+
 func metaOf(frame []byte) *wire.Meta {
 	var m wire.Meta
 	wire.Parse(frame, &m)
