@@ -31,7 +31,6 @@ var (
 )
 
 func ip(s string) netip.Addr        { return netip.MustParseAddr(s) }
-func prefix(s string) netip.Prefix  { return netip.MustParsePrefix(s) }
 func ports(lo, hi uint16) PortRange { return PortRange{lo, hi} }
 func ptr[T any](v T) *T             { return &v }
 func seconds(n int64) int64         { return n * 1e9 }
