@@ -9,4 +9,5 @@
 //	go run ./conformance/mutation            all mutations
 //	go run ./conformance/mutation -run nat   those whose name contains "nat"
 //	go run ./conformance/mutation -list      names and what they break
+//	go run ./conformance/mutation -run nat 'nat/**'   and only these scenarios must notice
 package main

@@ -42,14 +42,14 @@ var mutations = []Mutation{
 	{"overlay/dr-mac-not-written", "OV-08", "sim/overlay/endpoint.go", "w.H.EthDst, w.H.EthSrc = r.subnet.DRMAC, a.n.cfg.DRMAC", "w.H.EthSrc = a.n.cfg.DRMAC"},
 	{"overlay/remote-endpoint-mac-not-written", "OV-07", "sim/overlay/endpoint.go", "		w.H.EthDst = r.remote.MAC\n", ""},
 	{"overlay/flags-not-checked", "OV-12", "sim/overlay/wire.go", "if vx.Flags()&wire.VXLANFlagI == 0 {", "if false {"},
-	{"overlay/inner-tag-accepted", "OV-12", "sim/overlay/wire.go", "	if m.HasVLAN {", "	if false {"},
+	{"overlay/inner-tag-accepted", "OV-12", "sim/vswitch/egress.go", "	if p.Meta.HasVLAN {\n		s.drop(f, dst, p, vfp.DropInnerVlanTag)", "	if false {\n		s.drop(f, dst, p, vfp.DropInnerVlanTag)"},
 	{"overlay/unknown-inner-mac-routed", "OV-12", "sim/overlay/wire.go", "if w.H.EthDst != n.cfg.DRMAC {", "if false {"},
 	{"overlay/shortest-prefix-wins", "OV-05", "sim/overlay/config.go", "return cmp.Compare(b.Prefix.Bits(), a.Prefix.Bits())", "return cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits())"},
 	{"overlay/constant-source-port", "OV-14", "sim/overlay/endpoint.go", "return wire.EntropyPort(k.Hash())", "return wire.EntropyPort(k.Hash() * 0)"},
 	{"overlay/oversize-sent", "OV-19", "sim/overlay/endpoint.go", "if len(w.Frame) > longest {", "if false {"},
 	{"overlay/arp-of-strangers-answered", "OV-10", "sim/overlay/proxy.go", "	return wire.MAC{}, false\n", "	return n.cfg.DRMAC, true\n"},
 	{"overlay/cluster-traffic-translated", "OV-05", "sim/snat/snat.go", "return o.Routed == nil || !o.Routed(dst)", "return true"},
-	{"overlay/host-always-reaches-pods", "OV-22", "sim/hns/compile_external.go", "if net := x.byNet[n.Num]; net != nil && hasHostRoute(n) {", "if net := x.byNet[n.Num]; net != nil {"},
+	{"overlay/host-always-reaches-pods", "OV-22", "sim/hns/compile_external.go", "hcn.PolicyHostRoute)\n	return ok\n", "hcn.PolicyHostRoute)\n	return ok || true\n"},
 	{"overlay/low-vsid-accepted", "OV-02", "sim/hcn/validate_policy.go", "	minVSID = 4096\n", "	minVSID = 1\n"},
 
 	// ACLs and the engine.

@@ -74,9 +74,6 @@ func (a *decap) Apply(w *vfp.Walk) vfp.Outcome {
 	if err := wire.Parse(inner, &m); err != wire.OK {
 		return drop(vfp.DropMalformed)
 	}
-	if m.HasVLAN {
-		return drop(vfp.DropInnerVlanTag)
-	}
 	w.Decap, w.VNI, w.Zone = true, vni, vni
 	w.H = vfp.HeaderOf(inner, &m)
 	return n.deliver(w, vni)
