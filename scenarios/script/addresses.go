@@ -21,12 +21,12 @@ func (p *parser) flow() (flowText, bool) {
 		p.i++
 		return flowText{dst: p.target()}, true
 	}
-	if p.i+1 < len(p.args) && p.args[p.i+1].text == ">" && !p.args[p.i+1].quoted && first != "" && !strings.Contains(first, "=") {
+	if p.i+1 < len(p.args) && p.args[p.i+1].text == ">" && !p.args[p.i+1].quoted && first != "" && !isOption(first) {
 		p.i += 2
 		return flowText{src: first, dst: p.target()}, true
 	}
 	src, dst, ok := strings.Cut(first, ">")
-	if !ok || strings.Contains(src, "=") {
+	if !ok || isOption(first) {
 		return flowText{}, false
 	}
 	p.i++
@@ -34,6 +34,13 @@ func (p *parser) flow() (flowText, bool) {
 		dst = p.target()
 	}
 	return flowText{src, dst}, true
+}
+
+// isOption reports whether an argument is name=value; port ranges such as
+// *:>=1024 are not.
+func isOption(s string) bool {
+	name, _, ok := strings.Cut(s, "=")
+	return ok && name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == ""
 }
 
 func (p *parser) target() string { return p.next("the address behind >") }

@@ -1,8 +1,10 @@
 package script
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // FileError is something wrong at a place of a scenario file.
@@ -22,23 +24,35 @@ func (e *FileError) Error() string {
 // maxErrors bounds what one bad file reports: more says nothing new.
 const maxErrors = 20
 
-// problems collects the errors of one file, in order, each once.
+// problems collects the errors of one file, each once.
 type problems struct {
 	file string
-	list []error
-	seen map[string]bool
+	list []*FileError
+	seen map[FileError]bool
 }
 
 func (p *problems) add(line int, format string, args ...any) {
-	e := &FileError{p.file, line, fmt.Sprintf(format, args...)}
+	e := FileError{p.file, line, fmt.Sprintf(format, args...)}
 	if p.seen == nil {
-		p.seen = map[string]bool{}
+		p.seen = map[FileError]bool{}
 	}
-	if len(p.list) >= maxErrors || p.seen[e.Error()] {
+	if p.seen[e] {
 		return // variants of a matrix repeat the same mistake
 	}
-	p.seen[e.Error()] = true
-	p.list = append(p.list, e)
+	p.seen[e] = true
+	p.list = append(p.list, &e)
 }
 
-func (p *problems) err() error { return errors.Join(p.list...) }
+// err joins the errors in the order of the file.
+func (p *problems) err() error {
+	slices.SortStableFunc(p.list, func(a, b *FileError) int { return cmp.Compare(a.Line, b.Line) })
+	var list []error
+	for i, e := range p.list {
+		if i == maxErrors {
+			list = append(list, fmt.Errorf("%s: %d more", p.file, len(p.list)-i))
+			break
+		}
+		list = append(list, e)
+	}
+	return errors.Join(list...)
+}

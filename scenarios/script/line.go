@@ -2,6 +2,7 @@ package script
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 )
@@ -72,8 +73,13 @@ func parseLine(n int, text string) (*line, error) {
 			}
 			l.conds = append(l.conds, c)
 			continue
+		case strings.HasPrefix(s, "["):
+			return l, fmt.Errorf("the condition %s is not closed: no blanks inside [ ]", quoteShort(s))
 		}
 		l.word, l.args = s, tokens
+		if n := len(tokens); n > 0 && len(tokens[n-1]) == 1 && tokens[n-1][0] == (fragment{"&", false}) {
+			return l, errors.New("& at the end: nothing runs in the background")
+		}
 		return l, nil
 	}
 	if l.negate || l.maybe || len(l.conds) > 0 {

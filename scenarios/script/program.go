@@ -149,7 +149,11 @@ func checkLine(s *scope, l *line, variants []Variant, p *problems) {
 	}
 	w := findWord(l.word)
 	if w == nil {
-		p.add(l.n, "unknown word %s%s", quoteShort(l.word), didYouMean(l.word, words()))
+		hint := didYouMean(l.word, words())
+		if hint == "" {
+			hint = "; words are " + strings.Join(words(), " ")
+		}
+		p.add(l.n, "unknown word %s%s", quoteShort(l.word), hint)
 		return
 	}
 	switch {
@@ -160,6 +164,7 @@ func checkLine(s *scope, l *line, variants []Variant, p *problems) {
 	}
 	if _, err := parseWord(w, l, s); err != nil {
 		p.add(l.n, "%v", err)
+		s.assume(w, l)
 	}
 	for _, need := range w.needs {
 		s.need(need)
@@ -186,4 +191,53 @@ func parseWord(w *word, l *line, s *scope) (op, error) {
 		p.end()
 	}
 	return o, p.err
+}
+
+// declares says which argument of a word is the name that it declares.
+var declares = map[string]struct {
+	at   int
+	kind kind
+}{
+	"host": {0, hostKind}, "external": {0, externalKind}, "router": {0, routerKind}, "container": {0, containerKind},
+	"network": {1, networkKind}, "endpoint": {0, endpointKind}, "namespace": {1, namespaceKind},
+	"loadbalancer": {1, loadbalancerKind}, "route": {1, routeKind},
+}
+
+// assume declares what a bad line would have declared, so that one mistake does
+// not make every later line one.
+func (s *scope) assume(w *word, l *line) {
+	d, ok := declares[w.name]
+	if !ok || l.negate || len(l.args) <= d.at {
+		return
+	}
+	a, _ := l.args[d.at].expand(s.lookup)
+	host := "?"
+	if d.at == 1 {
+		h, _ := l.args[0].expand(s.lookup)
+		host = h.text
+	}
+	n := &name{kind: d.kind, host: host, line: l.n}
+	if slices.Contains(roleKinds, d.kind) || d.kind == endpointKind {
+		if _, ok := s.roles[a.text]; !ok && checkName(a.text) == nil {
+			role := *n
+			if d.kind == endpointKind {
+				role.kind = containerKind
+			}
+			s.roles[a.text] = &role
+			s.order = append(s.order, a.text)
+		}
+	}
+	if slices.Contains(objKinds, d.kind) {
+		if s.objects[d.kind] == nil {
+			s.objects[d.kind] = map[string]*name{}
+		}
+		if s.objects[d.kind][a.text] == nil {
+			s.objects[d.kind][a.text] = n
+		}
+	}
+	for _, v := range []string{"id:", "mac:", "ip:", "ip6:", "dr:"} {
+		if _, ok := s.vars[v+a.text]; !ok {
+			s.vars[v+a.text] = map[string]string{"mac:": "02-00-00-00-00-01", "ip:": "192.0.2.1", "ip6:": "2001:db8::1"}[v]
+		}
+	}
 }
