@@ -137,17 +137,12 @@ func (w *world) addHost(n backends.Node) (*node, error) {
 	if err != nil {
 		return nil, usage("host %s: %v", n.Name, err)
 	}
-	nd := &node{host: h, stack: h.Stack, nics: []*fabric.NIC{h.NIC("")}}
-	return nd, w.addRoutes(nd, n)
-}
-
-func (w *world) addRoutes(nd *node, n backends.Node) error {
 	for _, r := range n.Routes {
-		if err := nd.stack().AddRoute(ipstack.Route{Dst: r.Dst, Via: r.Via}); err != nil {
-			return usage("%s: route %s via %s: %v", n.Name, r.Dst, r.Via, err)
+		if err := h.AddRoute(fabric.Route{Dst: r.Dst, Via: r.Via}); err != nil {
+			return nil, usage("%s: route %s via %s: %v", n.Name, r.Dst, r.Via, err)
 		}
 	}
-	return nil
+	return &node{host: h, stack: h.Stack, nics: []*fabric.NIC{h.NIC("")}}, nil
 }
 
 // SetLink impairs a node's wire.

@@ -50,6 +50,7 @@ type Host struct {
 	switches     map[string]*hostSwitch
 	ifaces       map[ifaceKey]*hostIface
 	local        *localPublish
+	routes       []Route // the administrator's
 	natTimer     bool // a timer for WinNAT is running
 }
 
@@ -70,6 +71,7 @@ type hostIface struct {
 type Compartment struct {
 	ID    uint32
 	Stack *ipstack.Stack
+	ports *socketPorts // nil: not the host's
 }
 
 // AddHost adds a host with one NIC. Its addresses are the NIC's until a
@@ -141,10 +143,13 @@ func (h *Host) newCompartment(id uint32, ports *vfp.PortSpace) *Compartment {
 	cfg.Seed = h.net.Seed()
 	cfg.NewID = h.net.Loop.NextID
 	cfg.Observer = h.net.stackObserver(cfg.Name)
+	c := &Compartment{ID: id}
 	if ports != nil {
-		cfg.Ports = socketPorts{ports}
+		c.ports = &socketPorts{space: ports}
+		cfg.Ports = c.ports
 	}
-	return &Compartment{ID: id, Stack: ipstack.New(cfg)}
+	c.Stack = ipstack.New(cfg)
+	return c
 }
 
 // plugNIC gives the NIC's addresses to an interface of the host that is the
@@ -174,6 +179,31 @@ func (h *Host) addRoutes(i *ipstack.Interface, rs []Route) error {
 		}
 	}
 	return nil
+}
+
+// AddRoute adds a route to the host's own compartment, as "route add" does. It
+// outlives changes of interfaces: when a switch takes the NIC over (rule
+// VS-04), the route moves to the host vNIC with the addresses.
+func (h *Host) AddRoute(r Route) error {
+	if err := h.Stack().AddRoute(ipstack.Route{Dst: r.Dst, Via: r.Via}); err != nil {
+		return err
+	}
+	h.routes = append(h.routes, r)
+	return nil
+}
+
+// restoreRoutes adds the administrator's routes again that went with an
+// interface. One whose next hop nobody reaches any more waits for the next
+// change.
+func (h *Host) restoreRoutes() {
+	for _, r := range h.routes {
+		there := slices.ContainsFunc(h.Stack().Routes(), func(o ipstack.Route) bool {
+			return o.Dst == r.Dst.Masked() && o.Via == r.Via
+		})
+		if !there {
+			_ = h.Stack().AddRoute(ipstack.Route{Dst: r.Dst, Via: r.Via})
+		}
+	}
 }
 
 // fromWire takes a frame from the NIC: to the switch that owns it, else to
@@ -264,6 +294,7 @@ func (h *Host) applyInterfaces(now int64, p *HostProgram) error {
 		}
 	}
 	h.routeUplink(p)
+	h.restoreRoutes()
 	return nil
 }
 

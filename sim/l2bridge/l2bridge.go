@@ -105,7 +105,27 @@ func (b *Bridge) fromWire() []vfp.Group {
 		vfp.Rule{ID: "POOL_DEMUX", Priority: 30,
 			Match:  vfp.Match{EthDst: []wire.MAC{b.cfg.HostMAC}, Func: b.portIsOurs, Note: "NAT port of a local endpoint"},
 			Action: demuxPool{b}, Terminating: true, Cite: "L2B-21"})
+	if macs := b.hidden(); len(macs) > 0 {
+		return []vfp.Group{{Name: "VNET_GROUP_HIDDEN_MAC_OUT", Dir: vfp.Out, Rules: []vfp.Rule{
+			{ID: "MAC_HIDDEN", Priority: 10, Match: vfp.Match{EthDst: macs},
+				Action: vfp.Block{Reason: vfp.DropUnknownUnicast}, Terminating: true, Cite: "L2B-06"},
+		}}, arp, ip}
+	}
 	return []vfp.Group{arp, ip}
+}
+
+// hidden are the MACs that the wire must not know: a frame from outside for
+// one of them is for nobody here. DHCP servers answer the MAC inside the
+// request and fail by this (rules L2B-06, L2B-14).
+func (b *Bridge) hidden() []wire.MAC {
+	var macs []wire.MAC
+	for i := range b.cfg.Endpoints {
+		e := &b.cfg.Endpoints[i]
+		if e.Bridge && e.MAC != b.cfg.HostMAC {
+			macs = append(macs, e.MAC)
+		}
+	}
+	return macs
 }
 
 // EndpointLayer returns the routing layer of an endpoint's port. needEncap
@@ -130,7 +150,23 @@ func (b *Bridge) EndpointLayer(e Endpoint, needEncap []netip.Prefix) vfp.Layer {
 				Action: toWire{}, Terminating: true, Cite: "L2T-01"})
 		}
 	}
-	return vfp.Layer{Name: "VNET_PA_ROUTE_LAYER", Priority: LayerPriority, Groups: []vfp.Group{g}}
+	l := vfp.Layer{Name: "VNET_PA_ROUTE_LAYER", Priority: LayerPriority, Groups: []vfp.Group{g}}
+	if !e.Host {
+		l.Groups = append(l.Groups, noDHCP())
+	}
+	return l
+}
+
+// noDHCP keeps the answers of DHCP servers from containers. HNS assigns the
+// addresses that frames from the wire are matched on; with another address a
+// container could send, but nothing would find it (rule L2B-14).
+func noDHCP() vfp.Group {
+	return vfp.Group{Name: "VNET_GROUP_DHCP_IN", Dir: vfp.In, Rules: []vfp.Rule{
+		{ID: "DHCP_UNSUPPORTED", Priority: 10,
+			Match: vfp.Match{Protos: []uint8{wire.ProtoUDP},
+				SrcPorts: []vfp.PortRange{{Lo: 67, Hi: 67}, {Lo: 547, Hi: 547}}, DstPorts: []vfp.PortRange{{Lo: 68, Hi: 68}, {Lo: 546, Hi: 546}}},
+			Action: vfp.Block{}, Terminating: true, Cite: "L2B-14"},
+	}}
 }
 
 // translatedForGateway: the pod's default gateway is the host endpoint, and
