@@ -94,7 +94,16 @@ type stackIn struct{ i *hostIface }
 
 func (i stackIn) Point() string { return i.i.comp.Stack.Name() + "/" + i.i.Name }
 
-func (i stackIn) Arrive(now int64, frame []byte, id uint64) { i.i.iface.Receive(now, frame, id) }
+// Arrive gives the frame to the stack. What the NIC filters out is observed all
+// the same: the switch has shown it to this compartment, and a leak must not
+// hide behind the filter.
+func (i stackIn) Arrive(now int64, frame []byte, id uint64) {
+	if see := i.i.from.s.h.net.cfg.Observer.OnReceive; see != nil && i.i.iface.Up() && !i.i.iface.Accepts(frame) {
+		see(now, i.i.comp.Stack.Name(), i.i.Name, frame, id)
+		return
+	}
+	i.i.iface.Receive(now, frame, id)
+}
 
 // nextHop resolves outer headers with the host's own neighbours (layer
 // VNET_PA_ROUTE_LAYER). Frames that wait leave through the NIC, not through

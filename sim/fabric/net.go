@@ -14,7 +14,9 @@ type Observer struct {
 	// OnWire sees every frame that a NIC puts on its wire or gets from it, with
 	// its VLAN tag. Frames that the wire loses are seen where they entered.
 	OnWire func(now int64, n *NIC, dir WireDir, frame []byte, id uint64)
-	// OnReceive sees what the IP stack of a node gets, OnSend what it sends.
+	// OnReceive sees what the IP stack of a node gets, OnSend what it sends. Of a
+	// NIC on a virtual switch it sees all that the switch delivers, for whatever
+	// address and with whatever tag.
 	OnReceive func(now int64, node, iface string, frame []byte, id uint64)
 	OnSend    func(now int64, node, iface string, frame []byte, id uint64)
 	// OnDrop sees every frame that goes no further; where is the place in the

@@ -271,6 +271,13 @@ func (i *Interface) isBroadcast(a netip.Addr) bool {
 	return false
 }
 
+// Accepts reports whether the interface's filter lets the frame in: its own
+// MAC or a multicast, and no VLAN.
+func (i *Interface) Accepts(frame []byte) bool {
+	e := wire.Ethernet(frame)
+	return e.IsValid() && i.accepts(e.Dst()) && !(e.Tagged() && e.TCI().ID() != 0)
+}
+
 // accepts is the MAC filter: multicasts of all groups pass, since group
 // membership is not modelled.
 func (i *Interface) accepts(dst wire.MAC) bool { return dst == i.cfg.MAC || dst.IsMulticast() }

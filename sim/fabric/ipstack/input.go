@@ -12,15 +12,12 @@ import (
 // strips the tag of its own), are not the stack's business and leave no trace.
 func (i *Interface) Receive(now int64, frame []byte, id uint64) {
 	s := i.s
-	if !i.Up() || len(frame) < wire.EthernetLen || !i.accepts(wire.Ethernet(frame).Dst()) {
+	if !i.Up() || !i.Accepts(frame) {
 		return
 	}
 	p := s.get(frame, id)
 	defer s.put(p)
 	perr := p.Parse()
-	if p.Meta.HasVLAN && p.Meta.TCI.ID() != 0 {
-		return
-	}
 	if f := s.cfg.Observer.OnReceive; f != nil {
 		f(now, i.cfg.Name, frame, id)
 	}
