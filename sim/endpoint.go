@@ -29,6 +29,15 @@ func (h *Host) EndpointPort(endpointID string) (sw string, port vfp.PortID, ok b
 	return "", 0, false
 }
 
+// Reboot restarts the host: what lives in memory is gone, and what HNS keeps
+// on disk comes back (rule NAT-06).
+func (h *Host) Reboot() error {
+	if err := h.Host.Reboot(); err != nil {
+		return err
+	}
+	return h.HNS.Reboot()
+}
+
 // Teardown removes every object of the host's HNS and returns what is left:
 // objects that would not go, ports that nobody released, switches that stayed.
 func (h *Host) Teardown() []string {

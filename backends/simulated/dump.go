@@ -3,6 +3,7 @@ package simulated
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/hnsim/hnsim/backends"
@@ -121,10 +122,22 @@ func dumpSockets(w *world, role string, _ *node) (string, error) {
 			if k.Proto == wire.ProtoTCP {
 				proto = "tcp"
 			}
-			out = append(out, strings.TrimRight(fmt.Sprintf("%s %s %s %s", proto, k.Local, k.Remote, k.State), " "))
+			state := k.State.String()
+			if proto == "udp" {
+				state = ""
+			}
+			out = append(out, strings.TrimRight(fmt.Sprintf("%s %s %s %s", proto, socketEnd(k.Local), socketEnd(k.Remote), state), " "))
 		}
 		return out
 	})
+}
+
+// socketEnd writes an address and a port as netstat does; no address is any.
+func socketEnd(a netip.AddrPort) string {
+	if !a.Addr().IsValid() {
+		a = netip.AddrPortFrom(netip.IPv4Unspecified(), a.Port())
+	}
+	return a.String()
 }
 
 func dumpRoutes(w *world, role string, _ *node) (string, error) {

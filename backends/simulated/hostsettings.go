@@ -96,7 +96,7 @@ func rebootHost(w *world, s backends.Setting) error {
 	if err != nil {
 		return err
 	}
-	return asUsage(nd.host.HNS.Reboot())
+	return asUsage(nd.host.Reboot())
 }
 
 func asUsage(err error) error {

@@ -13,13 +13,16 @@ import (
 const natOwner = 1
 
 // socketPorts lets the host's sockets take part in the port space (NAT-16).
-type socketPorts struct{ space *vfp.PortSpace }
+type socketPorts struct {
+	space *vfp.PortSpace
+	gone  bool // the stack died in a reboot: what it still lets go is not its own
+}
 
 // socketOwner marks ports that a socket holds; endpoints' owners are their
 // ports, which begin at 100.
 const socketOwner = 2
 
-func (p socketPorts) Take(proto uint8, _ netip.Addr, port uint16) error {
+func (p *socketPorts) Take(proto uint8, _ netip.Addr, port uint16) error {
 	switch p.space.Reserve(proto, port, vfp.Socket, socketOwner) {
 	case vfp.Free:
 		return nil
@@ -29,7 +32,7 @@ func (p socketPorts) Take(proto uint8, _ netip.Addr, port uint16) error {
 	return ipstack.ErrAccess
 }
 
-func (p socketPorts) Next(proto uint8, _ netip.Addr) (uint16, error) {
+func (p *socketPorts) Next(proto uint8, _ netip.Addr) (uint16, error) {
 	port, ok := p.space.ReservePick(proto, vfp.Socket, socketOwner)
 	if !ok {
 		return 0, ipstack.ErrNoBuffers
@@ -37,8 +40,10 @@ func (p socketPorts) Next(proto uint8, _ netip.Addr) (uint16, error) {
 	return port, nil
 }
 
-func (p socketPorts) Release(proto uint8, _ netip.Addr, port uint16) {
-	p.space.Release(proto, port, socketOwner)
+func (p *socketPorts) Release(proto uint8, _ netip.Addr, port uint16) {
+	if !p.gone {
+		p.space.Release(proto, port, socketOwner)
+	}
 }
 
 // hooks puts WinNAT and the host's own use of published ports into the routed
@@ -63,8 +68,14 @@ func (h *Host) hooks() ipstack.Hooks {
 			return h.verdict(now, in, p, h.nat.Inbound(now, p, dst), true)
 		},
 		PostRouting: func(now int64, in, out *ipstack.Interface, src netip.Addr, p *vfp.Packet) ipstack.Verdict {
-			if h.prog.NAT == nil || !h.natSide(in) || h.natSide(out) || !h.internal(p.Meta.Src(p.Bytes())) {
+			if h.prog.NAT == nil || !h.natSide(in) || !h.internal(p.Meta.Src(p.Bytes())) {
 				return ipstack.Accept()
+			}
+			if h.natSide(out) {
+				if in == out {
+					return ipstack.Accept()
+				}
+				return ipstack.DropWith(vfp.DropNotForwarding) // no way between nat networks (rule NAT-04)
 			}
 			return h.verdict(now, in, p, h.nat.Outbound(now, p, src), false)
 		},

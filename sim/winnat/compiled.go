@@ -42,6 +42,7 @@ func compile(c *Config) (*compiled, error) {
 			gateway: wire.Addr4(n.Gateway),
 		})
 	}
+	slices.SortStableFunc(k.nets, func(a, b net4) int { return cmp.Compare(b.mask, a.mask) })
 	k.Internal = slices.Clone(k.Internal)
 	k.Static = slices.Clone(k.Static)
 	slices.SortStableFunc(k.Static, func(a, b StaticMapping) int {
@@ -111,7 +112,8 @@ func (c *compiled) publishedInside(proto uint8, addr uint32, port uint16) *stati
 	return &c.static[i-1]
 }
 
-// netOf finds the internal network of an address.
+// netOf finds the internal network of an address: the longest prefix comes
+// first.
 func (c *compiled) netOf(addr uint32) *net4 {
 	for i := range c.nets {
 		if addr&c.nets[i].mask == c.nets[i].addr {

@@ -33,7 +33,9 @@ type Config struct {
 }
 
 // InternalNet is an internal prefix and the host's address in it, which host
-// connections to a container come from (rule NAT-09).
+// connections to a container come from (rule NAT-09). A prefix may be part of
+// another one, as on builds with one prefix per host (rule NAT-05); an address
+// belongs to the longest.
 type InternalNet struct {
 	Prefix  netip.Prefix
 	Gateway netip.Addr // may be invalid: then 127.0.0.1 has no way to a published port
@@ -188,8 +190,8 @@ func (c *Config) validate() error {
 			return fmt.Errorf("winnat: gateway %v is outside of its prefix %v", n.Gateway, n.Prefix)
 		}
 		for _, o := range c.Internal[:i] {
-			if o.Prefix.Overlaps(n.Prefix) {
-				return fmt.Errorf("winnat: internal prefixes %v and %v overlap", o.Prefix, n.Prefix)
+			if o.Prefix.Masked() == n.Prefix.Masked() {
+				return fmt.Errorf("winnat: internal prefix %v is given twice", n.Prefix)
 			}
 		}
 	}

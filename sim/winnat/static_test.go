@@ -282,7 +282,7 @@ func TestConfigErrors(t *testing.T) {
 		{"internal prefix of IPv6", func(c *Config) { c.Internal = prefix("fd00::/64") }},
 		{"internal prefix missing", func(c *Config) { c.Internal = []InternalNet{{}} }},
 		{"internal prefix is everything", func(c *Config) { c.Internal = prefix("0.0.0.0/0") }},
-		{"internal prefixes overlap", func(c *Config) { c.Internal = append(c.Internal, prefix("172.16.0.128/25")...) }},
+		{"an internal prefix is there twice", func(c *Config) { c.Internal = append(c.Internal, prefix("172.16.0.0/24")...) }},
 		{"gateway outside of the prefix", func(c *Config) { c.Internal[0].Gateway = place("h1") }},
 		{"static mapping of ICMP", func(c *Config) { c.Static = []StaticMapping{mapTo(wire.ProtoICMP, 1, "cn1:1")} }},
 		{"external port 0", func(c *Config) { c.Static = []StaticMapping{mapTo(wire.ProtoTCP, 0, "cn1:1")} }},
@@ -325,4 +325,16 @@ func TestTheZeroConfigTranslatesNothing(t *testing.T) {
 	if res := n.Outbound(0, mkPacket(mkFrame("udp cn1:1>x:53").Bytes()), place("h1")); res.Verdict != NotMine {
 		t.Error(res.Verdict)
 	}
+}
+
+func TestAnAddressBelongsToTheLongestInternalPrefix(t *testing.T) {
+	l := newLab(t, func(c *Config) {
+		static8080(c)
+		c.LoopbackPublish = true
+		c.Internal = append(c.Internal, InternalNet{Prefix: netip.MustParsePrefix("172.16.0.8/29"), Gateway: netip.MustParseAddr("172.16.0.9")})
+	})
+	l.run(`
+		0s host tcp lo:6000>lo:8080 S -> tcp 172.16.0.9:6000>cn1:80 S
+		0s out udp cn1:5000>x:53      -> udp h1:50001>x:53
+		0s out udp cn1:5000>cn2:53    -> not mine`)
 }
