@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -282,7 +282,7 @@ func excerpt(source []byte, line int, command string) []reports.SourceLine {
 
 // replaceFile writes a file in one step.
 func replaceFile(name string, text []byte) error {
-	dir := path.Dir(name)
+	dir := filepath.Dir(name)
 	tmp, err := os.CreateTemp(dir, ".hnsim-*")
 	if err != nil {
 		return err

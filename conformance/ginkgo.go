@@ -99,7 +99,7 @@ func conclude(res *reports.Result, where types.CodeLocation) {
 	switch res.Status {
 	case reports.Passed:
 	case reports.Failed, reports.XPass, reports.Error:
-		ginkgo.Fail(failureText(res))
+		ginkgo.Fail(res.Reason + "\n\n" + failureText(res))
 	case reports.XFail:
 		ginkgo.Skip("expected failure: " + res.Reason)
 	case reports.Flaky:

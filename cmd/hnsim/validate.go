@@ -10,7 +10,6 @@ import (
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/check"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
 	"github.com/hnsim/hnsim/conformance"
-	"github.com/hnsim/hnsim/sim/hcn"
 )
 
 func (a *app) validateCmd() *cobra.Command {
@@ -30,7 +29,7 @@ the document, what was found and what is expected. Exit code 1 if there is any.`
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return a.runValidate(args, builds) },
 	}
-	c.Flags().StringSliceVar(&builds, "build", hcn.ProfileNames(), "`profiles` or OS builds, separated by commas")
+	c.Flags().StringSliceVar(&builds, "build", []string{defaultProfile}, "`profiles` or OS builds, separated by commas")
 	return c
 }
 

@@ -27,7 +27,7 @@ type Finding struct {
 	Found    string   `json:"found,omitempty"`
 	Expected string   `json:"expected,omitempty"`
 	Profiles []string `json:"profiles,omitempty"` // those that reject it; empty: all
-	Accepted []string `json:"accepted,omitempty"` // those that accept it
+	Accepted []string `json:"accepted,omitempty"` // those that take the whole document
 }
 
 // maxBytes bounds a file: documents of real hosts have some hundred kilobytes.
@@ -157,9 +157,7 @@ func (c *Checker) document(name, at string, text []byte) []Finding {
 			}, p.Name)
 		}
 	}
-	for i := range out {
-		c.whoAccepts(&out[i])
-	}
+	c.accept(out)
 	return out
 }
 
@@ -197,11 +195,18 @@ func addFinding(all []Finding, f Finding, profile string) []Finding {
 	return append(all, f)
 }
 
-func (c *Checker) whoAccepts(f *Finding) {
+// accept says for the findings of one document which profiles take it: those
+// that have no finding at all.
+func (c *Checker) accept(findings []Finding) {
+	var accepted []string
 	for _, p := range c.Profiles {
-		if !slices.Contains(f.Profiles, p) {
-			f.Accepted = append(f.Accepted, p)
+		rejects := func(f Finding) bool { return slices.Contains(f.Profiles, p) }
+		if !slices.ContainsFunc(findings, rejects) {
+			accepted = append(accepted, p)
 		}
+	}
+	for i := range findings {
+		findings[i].Accepted = accepted
 	}
 }
 

@@ -243,8 +243,11 @@ const conditions = "D.3"
 func mentionsCode(text string, code hcn.Code) bool {
 	words := strings.FieldsFunc(text, func(r rune) bool { return !strings.ContainsRune("0123456789abcdefABCDEFx", r) })
 	return slices.ContainsFunc(words, func(w string) bool {
+		if !strings.HasPrefix(w, "0x") {
+			return false
+		}
 		c, err := hcn.ParseCode(w)
-		return err == nil && c == code && strings.HasPrefix(w, "0x")
+		return err == nil && c == code
 	})
 }
 
