@@ -39,6 +39,3 @@ func SameID(a, b string) bool {
 	}
 	return strings.EqualFold(strings.Trim(a, "{}"), strings.Trim(b, "{}"))
 }
-
-// noID reports whether an id stands for "none".
-func noID(s string) bool { return s == "" || SameID(s, ZeroGUID) }

@@ -288,3 +288,40 @@ func TestDocumentKindsAreGuessedFromTheirMembers(t *testing.T) {
 		}
 	}
 }
+
+func TestDocumentsCanStandInsideValuesOfEncodingJSON(t *testing.T) {
+	n := &Network{Name: "n", Type: Overlay, Policies: []Policy{NewPolicy(PolicyVxlanPort, VxlanPortSettings{Port: 4790})}, Extras: Extras{{"X", []byte("1")}}}
+	raw, err := json.Marshal(map[string]any{"network": n})
+	if err != nil || string(raw) != `{"network":{"Name":"n","Type":"Overlay","Policies":[{"Type":"VxlanPort","Settings":{"Port":4790}}],"X":1}}` {
+		t.Errorf("%s, %v", raw, err)
+	}
+}
+
+func TestTypesOfNetworksSayWhatTheyNeed(t *testing.T) {
+	for _, n := range NetworkTypes() {
+		external := n == Transparent || n == L2Bridge || n == L2Tunnel || n == Overlay
+		if n.External() != external || n.UsesVFP() != (external && n != Transparent) || !n.Known() {
+			t.Errorf("%s: external %v, VFP %v", n, n.External(), n.UsesVFP())
+		}
+	}
+	if NetworkType("nat").Known() {
+		t.Error("a spelling that is not canonical is known")
+	}
+}
+
+func TestPoliciesAreEqualByTheMeaningOfTheirSettings(t *testing.T) {
+	a, err := DecodePolicy([]byte(`{"Type":"ACL","Settings":{"direction":"In","Action":0,"Priority":0,"LocalPorts":""}}`))
+	mustDecode(t, err)
+	b, err := DecodePolicy([]byte(`{"Type":"acl","Settings":{"Action":"Allow","Direction":"In"}}`))
+	mustDecode(t, err)
+	if string(CanonicalSettings(a)) != string(CanonicalSettings(b)) {
+		t.Errorf("%s and %s", CanonicalSettings(a), CanonicalSettings(b))
+	}
+	for _, odd := range []string{`{"Type":"Other","Settings":{"b":1,"a":2}}`, `{"Type":"QOS","Settings":[1]}`} {
+		p, err := DecodePolicy([]byte(odd))
+		mustDecode(t, err)
+		if string(CanonicalSettings(p)) != string(p.Settings) {
+			t.Errorf("%s changed", odd)
+		}
+	}
+}

@@ -33,7 +33,7 @@ type V1Network struct {
 	Type               v1NetworkType   `json:",omitempty"`
 	NetworkAdapterName string          `json:",omitempty"`
 	SourceMac          string          `json:",omitempty"`
-	Policies           []Policy        `json:",omitempty"`
+	Policies           []Policy        `json:""`
 	MacPools           []MacRange      `json:",omitempty"`
 	Subnets            []V1Subnet      `json:",omitempty"`
 	DNSSuffix          string          `json:",omitempty"`
@@ -41,7 +41,7 @@ type V1Network struct {
 	ManagementIP       string          `json:",omitempty"`
 	DrMacAddress       string          `json:",omitempty"`
 	AutomaticDNS       bool            `json:",omitempty"`
-	Flags              NetworkFlags    `json:",omitempty"`
+	Flags              NetworkFlags    `json:""`
 	Health             json.RawMessage `json:",omitempty"`
 	SchemaVersion      SchemaVersion   `json:",omitempty"`
 	v1Health           `json:",inline"`

@@ -299,19 +299,21 @@ func (s *Service) ModifyRoute(id string, request []byte) error {
 		if r == nil {
 			return elementNotFound("route", id)
 		}
-		body := request
+		body, path := request, ""
 		if hcn.DocumentKind(request) == "modify" {
 			m, err := hcn.ParseModifyRequest(request)
 			if err != nil {
 				return err
 			}
-			body = m.Settings
+			body, path = m.Settings, "Settings"
 		}
 		doc, err := hcn.DecodeSDNRoute(body)
-		if err != nil {
-			return err
+		if err == nil {
+			err = hcn.ValidateSDNRoute(doc, t.profile())
 		}
-		if err := hcn.ValidateSDNRoute(doc, t.profile()); err != nil {
+		if err != nil && path != "" {
+			return prefixed(path, err)
+		} else if err != nil {
 			return hcn.InShape(err, hcn.V2, body)
 		}
 		doc.ID, doc.Version, doc.State = r.Doc.ID, r.Doc.Version, r.Doc.State

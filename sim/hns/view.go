@@ -42,8 +42,13 @@ func health(at time.Duration) json.RawMessage {
 
 func (v *view) version() hcn.HNSVersion { return v.s.cfg.Profile.Version }
 
+// schema is the version that a document shows: in v1 none, or a client that
+// sends it back would have it read as v2.
 func (v *view) schema(shape hcn.Shape, given hcn.SchemaVersion) hcn.SchemaVersion {
-	if shape == hcn.V2 && given == (hcn.SchemaVersion{}) {
+	if shape == hcn.V1 {
+		return hcn.SchemaVersion{}
+	}
+	if given.Major < 2 {
 		return hcn.SchemaVersion{Major: 2}
 	}
 	return given
@@ -131,9 +136,6 @@ func (v *view) networkExtras(n *Network, x hcn.Extras) hcn.Extras {
 	}
 	if v.version().Major >= hnsSwitchGUID {
 		x = x.With("SwitchName", mustJSON(v.switchOwner(n).Doc.Name))
-	}
-	if len(n.Doc.Policies) == 0 {
-		x = x.With("Policies", json.RawMessage("[]"))
 	}
 	return x
 }
