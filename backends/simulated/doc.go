@@ -6,7 +6,8 @@
 //
 //	port.spoofing, port.dhcpguard, port.routerguard   on|off          of a container
 //	port.storm        packets per second                              of a container
-//	port.vlan         access=7 | trunk=7,8 native=1 | isolated=10,101 | promiscuous=10,101 | community=10,102
+//	port.vlan         access=7 | trunk=7,8 native=1 | isolated=10,101 | promiscuous=10,101 | community=10,102,
+//	                  each with prioritytag behind it to keep priority tags
 //	port.mirror       none|source|destination                         of a container
 //	port.acl          in|out allow|deny [local=PFX] [remote=PFX]      of a container, added
 //	port.extacl       in|out allow|deny weight=N [proto=tcp] [remote=PFX] [lport=80] [rport=80] [stateful] [idle=255s]

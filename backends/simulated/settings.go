@@ -116,6 +116,10 @@ func setMirror(w *world, s backends.Setting) error {
 func setVLAN(w *world, s backends.Setting) error {
 	var v vswitch.VLANConfig
 	for key, val := range words(s.Value) {
+		if key == "prioritytag" {
+			v.AllowIeeePriorityTag = true
+			continue
+		}
 		ids, err := vlanIDs(val)
 		if err != nil {
 			return err
@@ -133,10 +137,8 @@ func setVLAN(w *world, s backends.Setting) error {
 			}
 			v.Mode, v.Primary, v.Secondary = vswitch.VLANPrivate, ids[0], ids[1]
 			v.Private = map[string]vswitch.PrivateVLAN{"isolated": vswitch.Isolated, "community": vswitch.Community, "promiscuous": vswitch.Promiscuous}[key]
-		case "prioritytag":
-			v.AllowIeeePriorityTag = true
 		default:
-			return usage("port.vlan %q: expected access=, trunk=, native=, isolated=, community= or promiscuous=", key)
+			return usage("port.vlan %q: expected access=, trunk=, native=, isolated=, community=, promiscuous= or prioritytag", key)
 		}
 	}
 	return w.ports(s, func(o *hns.PortOptions) { o.VLAN = &v })
