@@ -78,8 +78,10 @@ type HostConfig struct {
 	Gateway netip.Addr
 	MTU     int
 	VLAN    uint16
-	// Outer makes the host a virtual machine behind a virtual switch.
-	Outer map[string]string
+	// Outer makes the host a virtual machine on the virtual switch of a
+	// physical machine (rules VS-20, TR-02, L2T-02); nil puts it on the segment
+	// itself. Name, Segment and VM are the host's.
+	Outer *fabric.OuterConfig
 }
 
 // Host is a Windows host: HNS is its control plane, the embedded fabric.Host
@@ -92,12 +94,17 @@ type Host struct {
 	compiler *hns.Compiler
 	options  map[string]hns.PortOptions // by endpoint id, lower case
 	state    *hns.State
+	outer    *fabric.Outer
 }
 
 // AddHost adds a Windows host whose HNS has no objects yet.
 func (w *World) AddHost(cfg HostConfig) (*Host, error) {
 	if cfg.Segment == "" {
 		cfg.Segment = "lan"
+	}
+	outer, err := w.addOuter(&cfg)
+	if err != nil {
+		return nil, err
 	}
 	fh, err := w.Net.AddHost(fabric.HostConfig{
 		Name: cfg.Name, Adapter: cfg.Adapter, Segment: cfg.Segment, MAC: cfg.MAC, Addrs: cfg.Addrs,
@@ -108,7 +115,7 @@ func (w *World) AddHost(cfg HostConfig) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{Host: fh, world: w, options: map[string]hns.PortOptions{}}
+	h := &Host{Host: fh, world: w, options: map[string]hns.PortOptions{}, outer: outer}
 	nic := fh.NIC("")
 	h.compiler = hns.NewCompiler(w.Profile, fh.Ports(), []hns.Adapter{{
 		Name: nic.Name(), MAC: nic.MAC(), MTU: nic.MTU(), Addrs: cfg.Addrs, Gateway: cfg.Gateway,

@@ -39,6 +39,10 @@ func (r *recorder) observer() fabric.Observer {
 			r.add(now, backends.Sent, r.role(node), frame, id).Where = iface
 		},
 		OnDrop: func(now int64, node, where string, why vfp.Drop, frame []byte, id uint64) {
+			if host, ok := strings.CutSuffix(node, "/outer"); ok {
+				// Scenarios name the virtual machine, not what it runs on.
+				node, where = host, "outer."+where
+			}
 			o := r.add(now, backends.DroppedAt, r.role(node), frame, id)
 			o.Reason, o.Where = why.String(), r.place(node, where)
 		},

@@ -130,9 +130,13 @@ func (w *world) gateway(i backends.Iface) netip.Addr {
 
 func (w *world) addHost(n backends.Node) (*node, error) {
 	i := n.Ifaces[0]
+	outer, err := outerConfig(n)
+	if err != nil {
+		return nil, err
+	}
 	h, err := w.sim.AddHost(sim.HostConfig{
 		Name: n.Name, Segment: segment(i), Adapter: i.Name, MAC: i.MAC, Addrs: i.Addrs,
-		Gateway: w.gateway(i), MTU: i.MTU, VLAN: i.VLAN, Outer: n.Outer,
+		Gateway: w.gateway(i), MTU: i.MTU, VLAN: i.VLAN, Outer: outer,
 	})
 	if err != nil {
 		return nil, usage("host %s: %v", n.Name, err)

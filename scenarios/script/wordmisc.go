@@ -20,7 +20,7 @@ var miscWords = []*word{
 	{
 		name: "set", group: "Time and settings", args: "ROLE SETTING [VALUE]...", acts: true, refusable: true,
 		summary: "change something that is no document",
-		detail:  []string{"Settings are the backend's; `hnsim explain settings` lists them. Ports of a container: port.spoofing on|off, port.dhcpguard, port.routerguard, port.vlan, port.mirror, port.acl, port.extacl, port.storm. A host: nat.filtering udp=EndpointIndependent, nat.timers, ports.exclude tcp:8080, ports.dynamic, socket tcp:50005, hns.restart, host.reboot."},
+		detail:  []string{"Settings are the backend's; `hnsim explain settings` lists them. Ports of a container: port.spoofing on|off, port.dhcpguard, port.routerguard, port.vlan, port.mirror, port.acl, port.extacl, port.storm. A host: nat.filtering udp=EndpointIndependent, nat.timers, ports.exclude tcp:8080, ports.dynamic, socket tcp:50005, hns.restart, host.reboot; on an outer switch also outer.spoofing, outer.cas, outer.acl."},
 		example: "set co11 port.spoofing on", parse: parseSet,
 	},
 	{
@@ -83,7 +83,7 @@ func parseAdvance(p *parser) op {
 
 // implied maps settings to the capabilities that they need.
 var implied = []struct{ prefix, capability string }{
-	{"port.", "switch-ports"}, {"socket", "host-sockets"}, {"ports.", "host-sockets"}, {"hns.", "service-state"}, {"host.", "service-state"},
+	{"port.", "switch-ports"}, {"socket", "host-sockets"}, {"ports.", "host-sockets"}, {"hns.", "service-state"}, {"host.", "service-state"}, {"outer.", "outer-switch"},
 }
 
 func parseSet(p *parser) op {

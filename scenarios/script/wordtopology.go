@@ -15,7 +15,7 @@ var topologyWords = []*word{
 		summary: "declare a Windows container host",
 		detail: []string{
 			"The host has one NIC, \"Ethernet\", on segment lan. nic=NAME begins a further NIC; the options behind it are that NIC's. Without gw= the gateway is the router of the segment, if there is one.",
-			"outer.KEY=VALUE puts the host, as a virtual machine, on a port of an outer switch: outer.spoofing=off.",
+			"outer.KEY=VALUE puts the host, as a virtual machine, on a port of an outer switch: outer.spoofing=off, or outer.cas=ADDR,ADDR for a tenant network's switch that knows these addresses as the machine's. Its drops are the host's. The wire of the host is then the one between the two switches.",
 			"Defines ${ip:NAME}, ${ip6:NAME} and, if mac= is given, ${mac:NAME}.",
 		},
 		example: "host h1 ip=10.127.130.35/24 mac=00-15-5D-82-00-23",
@@ -112,6 +112,9 @@ func parseNode(p *parser, nk backends.NodeKind, k kind) op {
 	p.attributes(nil, attrs...)
 	if p.err == nil && len(n.Ifaces[0].Addrs) == 0 {
 		p.errorf("%s %s has no address: expected ip=10.0.0.1/24", k, n.Name)
+	}
+	if len(n.Outer) > 0 && p.err == nil {
+		p.sc.need("capability:outer-switch")
 	}
 	return declareNode(p, n, k)
 }

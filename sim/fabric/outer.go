@@ -24,6 +24,9 @@ type OuterConfig struct {
 	CAs []netip.Addr
 	// ACLs of the VM's port. Direction is relative to the VM.
 	ACLs []vswitch.ExtACL
+	// NoFlowCache and Trace are what they are for a host.
+	NoFlowCache bool
+	Trace       func(id uint64) *vfp.Trace
 }
 
 // Outer is a physical machine with one virtual switch and one VM on it. The
@@ -70,6 +73,7 @@ func (w *Net) AddOuter(cfg OuterConfig) (*Outer, error) {
 		cfg.MTU = DefaultMTU
 	}
 	o := &Outer{net: w, cfg: cfg, sw: vswitch.New()}
+	o.sw.SetFlowCache(!cfg.NoFlowCache)
 	if err := o.sw.Apply(o.program()); err != nil {
 		return nil, fmt.Errorf("outer switch %s: %w", cfg.Name, err)
 	}
@@ -219,7 +223,10 @@ func (a caARP) Apply(w *vfp.Walk) vfp.Outcome {
 // enter runs one frame through the switch.
 func (o *Outer) enter(now int64, port vfp.PortID, frame []byte, id uint64) {
 	b := &o.batch
-	b.Now, b.N = now, 1
+	b.Now, b.N, b.Trace = now, 1, nil
+	if o.cfg.Trace != nil {
+		b.Trace = o.cfg.Trace(id)
+	}
 	p := &b.Pkts[0]
 	p.Reset(frame)
 	p.ID, p.InPort = id, port
