@@ -91,6 +91,9 @@ func (r *run) hcn(o backends.HCNOp) (backends.HCNResult, error) {
 
 // do carries out a stimulus.
 func (r *run) do(s backends.Stimulus) (backends.Outcome, error) {
+	if err := r.ctx.Err(); err != nil {
+		return backends.Outcome{}, err // a series ends with the run's time
+	}
 	r.stimuli++
 	out, err := r.world.Do(r.ctx, s)
 	return out, r.harness(err)

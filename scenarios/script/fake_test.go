@@ -201,7 +201,7 @@ func (w *fakeWorld) Do(ctx context.Context, s backends.Stimulus) (backends.Outco
 	key := func(r *fakeRole, port uint16) string { return fmt.Sprintf("%s/%s:%d", r.name, s.Proto, port) }
 	switch s.Kind {
 	case backends.SendPacket:
-		for range max(1, s.Count) {
+		for range min(max(1, s.Count), 1000) {
 			w.deliver(from, to, w.packet(from, to, s))
 			w.now += s.Every
 		}
