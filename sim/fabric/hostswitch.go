@@ -115,7 +115,8 @@ func (n nextHop) Resolve(now int64, dst netip.Addr) (src, hop wire.MAC, ok bool)
 }
 
 func (n nextHop) Hold(now int64, dst netip.Addr, frame []byte) {
-	n.s.h.Stack().HoldFor(now, dst, frame, n.s.h.net.Loop.NextID(), n.s.h.nic.Send)
+	// One frame is in the switch at a time: what is held is that one.
+	n.s.h.Stack().HoldFor(now, dst, frame, n.s.batch.Pkts[0].ID, n.s.h.nic.Send)
 }
 
 // portName names a port that is not in the program.
