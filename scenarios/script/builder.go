@@ -90,7 +90,7 @@ func (p *parser) buildFrame(s string) ([]byte, error) {
 		return nil, err
 	}
 	if len(elements) == 0 {
-		return nil, fmt.Errorf("no frame: expected layers such as eth(A>B) ip(a>b) udp(1>2) 'text', or hex=...")
+		return nil, fmt.Errorf("no frame: expected layers such as eth(A>B) ip(a>b) udp(1>2) 'text', or hex=BYTES")
 	}
 	f, err := p.frameOf(elements, true)
 	if err != nil {
@@ -206,7 +206,7 @@ func (p *parser) layer(f *wire.Frame, e element) error {
 
 func (p *parser) layerPayload(f *wire.Frame, e element) error {
 	if e.text == nil {
-		return fmt.Errorf("write the payload in quotes, or payload=hex:...")
+		return fmt.Errorf("write the payload in quotes, or payload=hex:BYTES")
 	}
 	f.Payload = []byte(*e.text)
 	return nil

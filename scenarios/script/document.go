@@ -145,7 +145,7 @@ func policyRequest(verb string, data []byte) (json.RawMessage, error) {
 		return data, nil
 	case object["Policies"] != nil:
 		if err := json.Unmarshal(object["Policies"], &list); err != nil {
-			return nil, fmt.Errorf("Policies is no list")
+			return nil, fmt.Errorf("the member Policies is no list")
 		}
 	case object["Type"] != nil:
 		list = []json.RawMessage{data}

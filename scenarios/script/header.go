@@ -59,7 +59,7 @@ func (h *header) line(n int, text string) {
 	key, isKey := strings.CutSuffix(first, ":")
 	switch {
 	case isKey && slices.Contains(headerKeys, key):
-	case isKey && closest(key, headerKeys) != "" && strings.ToLower(key) == key:
+	case isKey && len(key) > 2 && distance(key, closest(key, headerKeys)) == 1:
 		h.p.add(n, "unknown header %q%s; headers are %s", key, didYouMean(key, headerKeys), strings.Join(headerKeys, ", "))
 		return
 	default:

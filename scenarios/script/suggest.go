@@ -2,8 +2,7 @@ package script
 
 import "strings"
 
-// didYouMean is `; did you mean "x"?` for the closest of the names, or "". A
-// name counts as close if at most half of it, and at most three letters, differ.
+// didYouMean is `; did you mean "x"?` for the closest of the names, or "".
 func didYouMean(got string, names []string) string {
 	if best := closest(got, names); best != "" {
 		return `; did you mean "` + best + `"?`
@@ -11,11 +10,13 @@ func didYouMean(got string, names []string) string {
 	return ""
 }
 
+// closest is the name that differs in the fewest letters, the first of equals:
+// at most half of got's letters, and at most three.
 func closest(got string, names []string) string {
-	best, limit := "", min(3, 1+len(got)/2)
+	best, least := "", min(3, (len(got)+1)/2)+1
 	for _, n := range names {
-		if d := distance(strings.ToLower(got), strings.ToLower(n)); d < limit || d == limit && best == "" && d < len(n) {
-			best, limit = n, d
+		if d := distance(strings.ToLower(got), strings.ToLower(n)); d < least {
+			best, least = n, d
 		}
 	}
 	return best

@@ -72,47 +72,42 @@ func parseValue(kind fieldKind, text string) (matcher, error) {
 
 // parseNumber reads 5, 0x10, 5-9, >=5, <=5, >5 and <5.
 func parseNumber(text string) (matcher, error) {
-	lo, hi := uint64(0), uint64(1<<64-1)
-	bound := func(s string) uint64 {
-		n, err := strconv.ParseUint(s, 0, 64)
-		if err != nil {
-			lo, hi = 1, 0 // marks the error
-		}
-		return n
-	}
-	a, b, isRange := strings.Cut(text, "-")
-	switch {
-	case strings.HasPrefix(text, ">="):
-		lo = bound(text[2:])
-	case strings.HasPrefix(text, "<="):
-		hi = bound(text[2:])
-	case strings.HasPrefix(text, ">"):
-		if n := bound(text[1:]); lo == 0 {
-			lo = n + 1
-		}
-	case strings.HasPrefix(text, "<"):
-		if n := bound(text[1:]); lo == 0 && n > 0 {
-			hi = n - 1
-		} else {
-			lo, hi = 1, 0
-		}
-	case isRange:
-		l, h := bound(a), bound(b)
-		if hi != 0 {
-			lo, hi = l, h
-		}
-	default:
-		if n := bound(text); hi != 0 {
-			lo, hi = n, n
-		}
-	}
-	if lo > hi {
+	lo, hi, ok := numberRange(text)
+	if !ok || lo > hi {
 		return nil, fmt.Errorf("found %s, expected a number, lo-hi, >=n or <=n", quoteShort(text))
 	}
 	return func(got string) bool {
 		n, ok := leadingNumber(got)
 		return ok && n >= lo && n <= hi
 	}, nil
+}
+
+func numberRange(text string) (lo, hi uint64, ok bool) {
+	const top = 1<<64 - 1
+	digits := strings.TrimLeft(text, "<>=")
+	op := text[:len(text)-len(digits)]
+	low, high, isRange := strings.Cut(digits, "-")
+	n, err := strconv.ParseUint(low, 0, 64)
+	if err != nil || isRange && op != "" {
+		return 0, 0, false
+	}
+	switch op {
+	case "":
+		lo, hi = n, n
+		if isRange {
+			hi, err = strconv.ParseUint(high, 0, 64)
+		}
+		return lo, hi, err == nil
+	case ">=":
+		return n, top, true
+	case "<=":
+		return 0, n, true
+	case ">":
+		return n + 1, top, n < top
+	case "<":
+		return 0, n - 1, n > 0
+	}
+	return 0, 0, false
 }
 
 // leadingNumber reads the number that a field's text begins with.

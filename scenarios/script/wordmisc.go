@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/sim/hcn"
@@ -256,6 +255,3 @@ func featureNames() []string {
 	}
 	return out
 }
-
-// seconds prints virtual time for messages.
-func seconds(d time.Duration) string { return d.Round(time.Microsecond).String() }
