@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -76,45 +75,53 @@ func mutate(run string, list bool, jobs int, out io.Writer) int {
 		fmt.Fprintln(os.Stderr, "mutation: the unbroken model does not pass, so nothing can be learnt:", err)
 		return 3
 	}
-	return report(out, tryAll(root, dir, picked, jobs))
+	return report(out, picked, tryAll(root, dir, picked, jobs))
 }
 
-// tryAll runs the mutations, jobs at a time, and keeps their order.
-func tryAll(root, dir string, ms []Mutation, jobs int) []outcome {
-	res := make([]outcome, len(ms))
-	sem := make(chan struct{}, max(jobs, 1))
-	var wg sync.WaitGroup
-	for i, m := range ms {
-		wg.Add(1)
-		sem <- struct{}{}
+// tryAll runs the mutations, jobs at a time. The channel of each delivers its
+// outcome, so that they can be reported in order while others still run.
+func tryAll(root, dir string, ms []Mutation, jobs int) []chan outcome {
+	res := make([]chan outcome, len(ms))
+	for i := range res {
+		res[i] = make(chan outcome, 1)
+	}
+	next := make(chan int)
+	for range max(jobs, 1) {
 		go func() {
-			defer wg.Done()
-			start := time.Now()
-			red, err := try(root, filepath.Join(dir, fmt.Sprint(i)), m)
-			res[i] = outcome{m, red, err, time.Since(start)}
-			<-sem
+			for i := range next {
+				start := time.Now()
+				red, err := try(root, filepath.Join(dir, fmt.Sprint(i)), ms[i])
+				res[i] <- outcome{ms[i], red, err, time.Since(start)}
+			}
 		}()
 	}
-	wg.Wait()
+	go func() {
+		for i := range ms {
+			next <- i
+		}
+		close(next)
+	}()
 	return res
 }
 
-func report(out io.Writer, res []outcome) int {
+func report(out io.Writer, ms []Mutation, res []chan outcome) int {
 	unnoticed, broken := 0, 0
-	for _, o := range res {
+	for i := range ms {
+		o := <-res[i]
+		took := o.spent.Round(100 * time.Millisecond)
 		switch {
 		case o.err != nil:
 			broken++
-			fmt.Fprintf(out, "ERROR     %-36s %v\n", o.m.Name, o.err)
+			fmt.Fprintf(out, "ERROR     %-38s %v\n", o.m.Name, o.err)
 		case len(o.red) == 0:
 			unnoticed++
-			fmt.Fprintf(out, "UNNOTICED %-36s %s: no scenario went red\n", o.m.Name, o.m.Rule)
+			fmt.Fprintf(out, "UNNOTICED %-38s %s: no scenario went red (%v)\n", o.m.Name, o.m.Rule, took)
 		default:
-			fmt.Fprintf(out, "red       %-36s %s\n", o.m.Name, shorten(o.red, 6))
+			fmt.Fprintf(out, "red       %-38s %s (%v)\n", o.m.Name, shorten(o.red, 6), took)
 		}
 	}
 	fmt.Fprintf(out, "%d mutations: %d noticed, %d unnoticed, %d could not be tried\n",
-		len(res), len(res)-unnoticed-broken, unnoticed, broken)
+		len(ms), len(ms)-unnoticed-broken, unnoticed, broken)
 	switch {
 	case broken > 0:
 		return 3
