@@ -187,10 +187,10 @@ func (h *Host) SetNAT(change func(*hns.NATOptions)) error {
 	return h.Reapply()
 }
 
-// busyPorts answers HNS for sockets and exclusions.
+// busyPorts answers HNS for all that HNS has not published itself.
 type busyPorts struct{ space *vfp.PortSpace }
 
 func (b busyPorts) Busy(proto uint8, port uint16) bool {
 	_, use, held := b.space.OwnerOf(proto, port)
-	return held && (use == vfp.Socket || use == vfp.Excluded)
+	return held && use != vfp.StaticUse
 }
