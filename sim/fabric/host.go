@@ -51,7 +51,7 @@ type Host struct {
 	ifaces       map[ifaceKey]*hostIface
 	local        *localPublish
 	routes       []Route // the administrator's
-	natTimer     bool // a timer for WinNAT is running
+	natTimer     bool    // a timer for WinNAT is running
 }
 
 type ifaceKey struct {
@@ -332,7 +332,7 @@ func (h *Host) ifaceKeys() []ifaceKey {
 
 func sameInterface(a, b *InterfaceProgram) bool {
 	return a.Switch == b.Switch && a.Port == b.Port && a.MAC == b.MAC && a.MTU == b.MTU &&
-		a.Forward == b.Forward && a.Autoconfigure == b.Autoconfigure &&
+		a.Forward == b.Forward && a.Autoconfigure == b.Autoconfigure && a.DHCP == b.DHCP &&
 		slices.Equal(a.Addrs, b.Addrs) && slices.Equal(a.Routes, b.Routes)
 }
 
@@ -365,6 +365,9 @@ func (h *Host) addInterface(ip *InterfaceProgram) error {
 	hi.iface = iface
 	h.ifaces[ifaceKey{ip.Compartment, ip.Name}] = hi
 	s.behind[ip.Port] = hi
+	if ip.DHCP {
+		comp.Stack.StartDHCP(h.net.Loop.Now(), iface, nil)
+	}
 	return h.addRoutes(iface, ip.Routes)
 }
 

@@ -51,6 +51,8 @@ type InterfaceProgram struct {
 	Forward bool
 	// Autoconfigure accepts router advertisements (rule TR-03).
 	Autoconfigure bool
+	// DHCP runs a client that gets the interface its IPv4 address (rule TR-03).
+	DHCP bool
 }
 
 // Route of a node or an interface. An invalid Via is on-link.

@@ -302,8 +302,8 @@ func (c *Compiler) containerNIC(p *fabric.HostProgram, sw string, n *Network, e 
 	ip := fabric.InterfaceProgram{
 		Compartment: e.Compartment, Name: "vEthernet (" + e.Doc.ID[:min(8, len(e.Doc.ID))] + ")", Switch: sw,
 		Port: EndpointPort(e.Num), MAC: e.MAC, MTU: mtu(e),
-		Autoconfigure: n.Type == hcn.Transparent,
-		Forward:       onHost(e),
+		Autoconfigure: n.Type == hcn.Transparent, DHCP: usesDHCP(n, e),
+		Forward: onHost(e),
 	}
 	for _, a := range e.Addrs {
 		ip.Addrs = append(ip.Addrs, netip.PrefixFrom(a.IP, a.Bits))
@@ -312,6 +312,18 @@ func (c *Compiler) containerNIC(p *fabric.HostProgram, sw string, n *Network, e 
 		}
 	}
 	p.Interfaces = append(p.Interfaces, ip)
+}
+
+// usesDHCP reports whether the container has to ask the network for its IPv4
+// address: on transparent networks without subnet, and where the endpoint says
+// so (rule TR-03). An address that was given is never asked for (bug B-29).
+func usesDHCP(n *Network, e *Endpoint) bool {
+	for _, a := range e.Addrs {
+		if a.IP.Is4() {
+			return false
+		}
+	}
+	return n.Type == hcn.Transparent || n.Type.External() && e.Doc.Flags&hcn.EnableDhcp != 0
 }
 
 func zeroOf(a netip.Addr) netip.Addr {
