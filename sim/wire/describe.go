@@ -150,6 +150,10 @@ func (w *layerWriter) frame(frame []byte, m *Meta, err ParseError) (inner Tunnel
 	case m.Proto == ProtoGRE && !m.Fragment:
 		inner, ok = w.gre(frame, m)
 	default:
+		// Protocols that are known by name only have a layer without fields.
+		if (m.Proto == ProtoIGMP || m.Proto == ProtoESP) && (!m.Fragment || m.FirstFragment) {
+			w.layer(protoName(m.Proto))
+		}
 		w.data("payload", frame, m.L4, m.End)
 	}
 	w.data("padding", frame, end, len(frame))

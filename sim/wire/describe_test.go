@@ -46,6 +46,7 @@ func described(t testing.TB) []struct {
 		{"redirect", (&Frame{EthDst: macCN1, EthSrc: macGW, IP: &IPFields{Src: ip("fe80::1"), Dst: ip("fd00::10")}, ND: &NDFields{Type: ICMP6Redirect, Target: ip("fe80::2"), Dest: ip("fd00::30"), TargetLL: macR}, Payload: []byte{4, 1, 0, 0, 0, 0, 0, 0}}).Bytes()},
 		{"DHCP discover", discover.Bytes()},
 		{"DHCP ack", server.AckFrame(DHCP(DHCPDiscoverFrame(macCN1, 1).DHCP.Build()), ipCN1).Bytes()},
+		{"IGMP report", (&Frame{EthDst: MustMAC("01-00-5E-00-00-16"), EthSrc: macCN1, IP: &IPFields{Src: ipCN1, Dst: ip("224.0.0.22"), TTL: 1, Proto: ProtoIGMP}, Payload: []byte{0x16, 0, 8, 0xfd, 0xe1, 0, 0, 2}}).Bytes()},
 		{"an unknown EtherType", (&Frame{EthDst: macR, EthSrc: macH1, EtherType: 0x9999, Payload: []byte("hello")}).Bytes()},
 		{"half a TCP header", (&Frame{EthDst: macR, EthSrc: macH1, IP: &IPFields{Src: ipH1, Dst: ipX, Proto: ProtoTCP}, Payload: []byte{1, 2, 3}}).Bytes()},
 		{"half an IPv4 header", (&Frame{EthDst: macR, EthSrc: macH1, EtherType: EtherTypeIPv4, Payload: []byte{0x45, 0}}).Bytes()},
