@@ -127,7 +127,7 @@ func specOf(sc *script.Scenario, prefix string) *Spec {
 	name := strings.TrimSuffix(path.Base(sc.File), ".txtar")
 	s := &Spec{
 		Scenario: reports.Scenario{
-			ID: sc.Name(), Title: sc.Title, Area: sc.Area, Requirement: sc.Requirement,
+			ID: sc.Name(), Title: sc.Title, Area: sc.Area, Requirement: oneParagraph(sc.Requirement),
 			Rules: sc.Rules, File: prefix + sc.File, Line: 1, Confidence: confidence(sc.Rules),
 		},
 		Path: path.Join(sc.Area, name), Base: sc.ID, Profiles: sc.Profiles, Requires: sc.Requires, script: sc,
@@ -135,6 +135,10 @@ func specOf(sc *script.Scenario, prefix string) *Spec {
 	s.Labels = labelsOf(s, sc.Labels)
 	return s
 }
+
+// oneParagraph undoes the line breaks of a header: whoever prints it has
+// another width.
+func oneParagraph(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // labelsOf are the labels of a spec in Ginkgo's character set, sorted, without
 // duplicates: area:, conf:, profile:, rule: and those that the scenario gives
