@@ -153,7 +153,9 @@ func (p *parser) file(what string) *file {
 
 func (p *parser) namedFile(who string) *file {
 	if f, ok := p.sc.files[who]; ok {
-		f.used = f.used || p.sc.static
+		if p.sc.static { // runs share the scenario and must not write to it
+			f.used = true
+		}
 		return f
 	}
 	var names []string
