@@ -18,6 +18,7 @@ import (
 
 	"github.com/hnsim/hnsim/sim"
 	"github.com/hnsim/hnsim/sim/fabric"
+	"github.com/hnsim/hnsim/sim/fabric/ipstack"
 	"github.com/hnsim/hnsim/sim/guest"
 	"github.com/hnsim/hnsim/sim/hns"
 	"github.com/hnsim/hnsim/sim/vfp"
@@ -37,6 +38,7 @@ type lab struct {
 	vxlan   int              // VXLAN frames that entered h1's or h2's wire
 	plain   int              // frames there with a container's own address outside
 	sources map[string]int   // IPv4 sources of TCP that x's wire brought
+	hops    int              // from the sender to x, by TTL
 	longest int              // frame on a host's wire
 	drops   map[vfp.Drop]int // by reason, all places
 }
@@ -75,6 +77,7 @@ func (l *lab) onWire(_ int64, n *fabric.NIC, dir fabric.WireDir, frame []byte, _
 	switch {
 	case n.Node() == "x" && dir == fabric.Rx && m.Proto == wire.ProtoTCP:
 		l.sources[src.String()]++
+		l.hops = ipstack.DefaultTTL - int(m.TTL(frame))
 	case n.Node() == "h1" || n.Node() == "h2":
 		l.longest = max(l.longest, len(frame))
 		if m.Proto == wire.ProtoUDP && m.DstPort == wire.VXLANPort {

@@ -83,6 +83,9 @@ func TestTenMegabytesComeThroughWinNAT(t *testing.T) {
 			if len(l.sources) != 1 || l.sources["10.127.130.35"] == 0 {
 				t.Errorf("x saw TCP from %v, want 10.127.130.35 alone", l.sources)
 			}
+			if l.hops != 2 {
+				t.Errorf("a sends with TTL 128, host and router take one each; x saw %d hops", l.hops)
+			}
 			if l.plain != 0 || l.vxlan != 0 {
 				t.Errorf("%d frames left with an inside address, %d in VXLAN", l.plain, l.vxlan)
 			}
