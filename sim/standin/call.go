@@ -1,0 +1,321 @@
+package standin
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hnsim/hnsim/sim/hcn"
+	"github.com/hnsim/hnsim/sim/hns"
+)
+
+// call is one call being carried out, with the server's lock held.
+type call struct {
+	srv  *Server
+	ses  *session
+	host *Host
+	req  *Request
+	resp Response
+	on   string // what the handle stands for, for the record
+}
+
+// function is an exported function.
+type function struct {
+	texts int // text arguments
+	run   func(c *call) error
+}
+
+// waitFunction is the shims' own: it fetches the next notification of the
+// subscription Handle, waiting at most Number milliseconds. The answer has the
+// type in Number and the data as text; Number 0 is nothing yet.
+const waitFunction = "HnsimWaitNotification"
+
+// functions are the exports by name.
+var functions = makeFunctions()
+
+// Functions lists the names that the server answers to.
+func Functions() []string {
+	names := []string{waitFunction}
+	for n := range functions {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// objectNames has the parts of the five families of functions in A.2.
+var objectNames = []struct {
+	kind         hns.Kind
+	name, plural string
+}{
+	{hns.NetworkKind, "Network", "Networks"},
+	{hns.EndpointKind, "Endpoint", "Endpoints"},
+	{hns.NamespaceKind, "Namespace", "Namespaces"},
+	{hns.LoadBalancerKind, "LoadBalancer", "LoadBalancers"},
+	{hns.RouteKind, "SdnRoute", "SdnRoutes"},
+}
+
+func makeFunctions() map[string]function {
+	m := map[string]function{
+		"HNSCall":                       {3, (*call).hnsCall},
+		"HcnQueryEndpointStats":         {1, func(c *call) error { return c.endpointExtra("endpointstats") }},
+		"HcnQueryEndpointAddresses":     {1, func(c *call) error { return c.endpointExtra("endpointaddresses") }},
+		"HcnOpenService":                {0, func(c *call) error { return c.answerHandle(&handle{kind: serviceHandle}) }},
+		"HcnCloseService":               {0, func(c *call) error { return c.closeHandle(serviceHandle) }},
+		"HcnRegisterServiceCallback":    {0, (*call).registerCallback},
+		"HcnUnregisterServiceCallback":  {0, (*call).unregisterCallback},
+		"HcsEnumerateComputeSystems":    {1, (*call).enumerateComputeSystems},
+		"HcsOpenComputeSystem":          {1, (*call).openComputeSystem},
+		"HcsGetComputeSystemProperties": {1, (*call).computeSystemProperties},
+		"HcsModifyComputeSystem":        {1, (*call).modifyComputeSystem},
+		"HcsCloseComputeSystem":         {0, func(c *call) error { return c.closeHandle(computeSystemHandle) }},
+	}
+	for _, o := range objectNames {
+		kind := o.kind
+		m["HcnEnumerate"+o.plural] = function{1, func(c *call) error { return c.enumerate(kind) }}
+		m["HcnCreate"+o.name] = function{1, func(c *call) error { return c.create(kind) }}
+		m["HcnOpen"+o.name] = function{0, func(c *call) error { return c.open(kind) }}
+		m["HcnModify"+o.name] = function{1, func(c *call) error { return c.modify(kind) }}
+		m["HcnQuery"+o.name+"Properties"] = function{1, func(c *call) error { return c.query(kind) }}
+		m["HcnDelete"+o.name] = function{0, func(c *call) error { return c.delete(kind) }}
+		m["HcnClose"+o.name] = function{0, func(c *call) error { return c.closeHandle(handleKind(kind)) }}
+	}
+	addGuestFunctions(m)
+	return m
+}
+
+// call carries out one request.
+func (s *Server) call(ses *session, host *Host, req *Request) Response {
+	if req.Function == waitFunction {
+		return s.wait(ses, req)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cfg.Before != nil {
+		s.cfg.Before()
+	}
+	start := s.cfg.Now()
+	c := &call{srv: s, ses: ses, host: host, req: req, resp: Response{Texts: []Text{Null, Null}}}
+	if h := ses.table[req.Handle]; h != nil {
+		c.on = strings.TrimSpace(string(h.kind) + " " + h.id)
+	}
+	if err := c.run(); err != nil {
+		c.resp = failure(err)
+		if req.Function == "HNSCall" {
+			c.resp.Texts[0] = c.resp.Texts[1] // its only output is the envelope
+		}
+		if strings.HasPrefix(req.Function, "Hcs") {
+			c.resp.Texts[1] = Str(hcsError(err))
+		}
+	}
+	s.stats.Calls++
+	if s.cfg.OnCall != nil {
+		s.cfg.OnCall(c.record(start, s.cfg.Now().Sub(start)))
+	}
+	return c.resp
+}
+
+func (c *call) run() error {
+	f, ok := functions[c.req.Function]
+	if !ok {
+		return hcn.Errorf(hcn.ErrNotImplemented, "no function %q", c.req.Function)
+	}
+	if len(c.req.Texts) != f.texts {
+		return hcn.Errorf(hcn.ErrInvalidParameter, "%s has %d texts, not %d", c.req.Function, f.texts, len(c.req.Texts))
+	}
+	return f.run(c)
+}
+
+func (c *call) record(start time.Time, took time.Duration) Call {
+	r := Call{Time: start, Took: took, Session: c.ses.id, Host: c.host.Name, Function: c.req.Function, GUID: guidText(c.req.GUID),
+		Handle: c.req.Handle, On: c.on, HResult: fmt.Sprintf("0x%08x", c.resp.HResult), New: c.resp.Handle}
+	for _, t := range c.req.Texts {
+		r.Args = append(r.Args, t.Value)
+	}
+	r.Result, r.Error = c.resp.Texts[0].Value, c.resp.Texts[1].Value
+	return r
+}
+
+func (c *call) text(i int) string { return c.req.Texts[i].Value }
+
+// result sets the result text, which is never NULL on success (rule A5).
+func (c *call) result(doc []byte) { c.resp.Texts[0] = Str(string(doc)) }
+
+func (c *call) answerHandle(h *handle) error {
+	v, err := c.ses.open(h)
+	if err != nil {
+		return err
+	}
+	c.resp.Handle = v
+	return nil
+}
+
+func (c *call) closeHandle(kind handleKind) error {
+	_, err := c.ses.close(c.req.Handle, kind)
+	return err
+}
+
+// object finds the object of the call's handle. A handle outlives its object
+// and says so (section G.4).
+func (c *call) object(kind hns.Kind) (string, error) {
+	h, err := c.ses.get(c.req.Handle, handleKind(kind))
+	if err != nil {
+		return "", err
+	}
+	if !h.dead {
+		err := c.host.HNS.Open(kind, h.id)
+		if code := hcn.AsError(err); code != nil && code.Code == hcn.ErrUnknownInterface {
+			return "", err // the service is not running: nothing is known of the object
+		}
+		h.dead = err != nil
+	}
+	if h.dead {
+		return "", hcn.Errorf(hcn.ErrObjectUsedAfterUnload, "%s %s was deleted", kind, h.id)
+	}
+	return h.id, nil
+}
+
+func (c *call) enumerate(kind hns.Kind) error {
+	doc, err := c.host.HNS.Enumerate(kind, []byte(c.text(0)))
+	if err == nil {
+		c.result(doc)
+	}
+	return err
+}
+
+func (c *call) create(kind hns.Kind) error {
+	parent := ""
+	if kind == hns.EndpointKind {
+		var err error
+		if parent, err = c.object(hns.NetworkKind); err != nil {
+			return err
+		}
+	}
+	id, err := c.host.HNS.Create(kind, guidText(c.req.GUID), parent, []byte(c.text(0)))
+	if err != nil {
+		return err
+	}
+	return c.answerHandle(&handle{kind: handleKind(kind), id: strings.ToLower(id)})
+}
+
+func (c *call) open(kind hns.Kind) error {
+	id := c.guid()
+	if err := c.host.HNS.Open(kind, id); err != nil {
+		return err
+	}
+	return c.answerHandle(&handle{kind: handleKind(kind), id: id})
+}
+
+// guid is the GUID argument of a function for which zero is no special value.
+func (c *call) guid() string {
+	if id := guidText(c.req.GUID); id != "" {
+		return id
+	}
+	return hcn.ZeroGUID
+}
+
+func (c *call) modify(kind hns.Kind) error {
+	id, err := c.object(kind)
+	if err != nil {
+		return err
+	}
+	return c.host.HNS.Modify(kind, id, []byte(c.text(0)))
+}
+
+func (c *call) query(kind hns.Kind) error {
+	id, err := c.object(kind)
+	if err != nil {
+		return err
+	}
+	doc, err := c.host.HNS.Query(kind, id, []byte(c.text(0)))
+	if err == nil {
+		c.result(doc)
+	}
+	return err
+}
+
+func (c *call) delete(kind hns.Kind) error {
+	id := c.guid()
+	if err := c.host.HNS.Delete(kind, id); err != nil {
+		return err
+	}
+	c.srv.bury(kind, id)
+	return nil
+}
+
+// bury marks the handles of a deleted object, so that they stay dead when the
+// id is used again: balancers and routes are changed that way (A.2).
+func (s *Server) bury(kind hns.Kind, id string) {
+	for _, ses := range s.sessions {
+		for _, h := range ses.table {
+			if h.kind == handleKind(kind) && h.id == id {
+				h.dead = true
+			}
+		}
+	}
+}
+
+func (c *call) endpointExtra(collection string) error {
+	id, err := c.object(hns.EndpointKind)
+	if err != nil {
+		return err
+	}
+	if _, err := hcn.ParseQuery([]byte(c.text(0))); err != nil {
+		return err
+	}
+	doc, err := c.host.HNS.HNSRequest("GET", "/"+collection+"/"+id, nil)
+	if err == nil {
+		c.result(doc)
+	}
+	return err
+}
+
+// hnsCall is the v1 entry point: method, path, request.
+func (c *call) hnsCall() error {
+	out, code := c.host.HNS.HNSCall(c.text(0), c.text(1), []byte(c.text(2)))
+	c.result(out) // with an error too (rule A21)
+	c.resp.HResult = uint32(code)
+	return nil
+}
+
+func (c *call) registerCallback() error {
+	sub := &subscription{host: c.host.Name, queue: make(chan hns.Notification, maxWaiting), closed: make(chan struct{})}
+	if err := c.answerHandle(&handle{kind: subscriptionHandle, sub: sub}); err != nil {
+		return err
+	}
+	c.srv.subscribe(sub)
+	return nil
+}
+
+func (c *call) unregisterCallback() error {
+	h, err := c.ses.close(c.req.Handle, subscriptionHandle)
+	if err != nil {
+		return err
+	}
+	c.srv.unsubscribe(h.sub)
+	return nil
+}
+
+// maxWait bounds how long a client's thread hangs on the server.
+const maxWait = 30 * time.Second
+
+// wait fetches a notification without holding up other calls.
+func (s *Server) wait(ses *session, req *Request) Response {
+	s.mu.Lock()
+	h, err := ses.get(req.Handle, subscriptionHandle)
+	s.mu.Unlock()
+	if err != nil {
+		return failure(err)
+	}
+	timer := time.NewTimer(min(maxWait, time.Duration(min(req.Number, uint64(maxWait/time.Millisecond)))*time.Millisecond))
+	defer timer.Stop()
+	select {
+	case n := <-h.sub.queue:
+		return Response{Number: uint64(n.Type), Texts: []Text{Str(string(n.Data)), Null}}
+	case <-h.sub.closed:
+		return failure(invalidHandle(req.Handle))
+	case <-timer.C:
+		return Response{Texts: []Text{Null, Null}}
+	}
+}

@@ -1,0 +1,266 @@
+/* computenetwork.dll: the HCN functions, forwarded (contract A.2 and A.3). */
+#include "client.h"
+
+#include <objbase.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* finish hands out the texts: on success the error slot is NULL (rule A4). */
+static HR finish(struct hnsim_response *r, PWSTR *result, PWSTR *error)
+{
+	hnsim_give(r->text[0], result);
+	hnsim_give(r->text[1], error);
+	return r->hr;
+}
+
+static HR ask(const char *fn, uint64_t h, PCWSTR text, PWSTR *out, PWSTR *error)
+{
+	struct hnsim_request q = {fn, h, 0, NULL, 1, {text}};
+	struct hnsim_response r;
+	if (!out)
+		return E_NULL_OUT;
+	hnsim_call(&q, &r);
+	return finish(&r, out, error);
+}
+
+static HR tell(const char *fn, uint64_t h, PCWSTR text, PWSTR *error)
+{
+	struct hnsim_request q = {fn, h, 0, NULL, 1, {text}};
+	struct hnsim_response r;
+	hnsim_call(&q, &r);
+	return finish(&r, NULL, error);
+}
+
+static HR create(const char *fn, uint64_t parent, const GUID *id, PCWSTR text, void **handle, PWSTR *error)
+{
+	struct hnsim_request q = {fn, parent, 0, id, 1, {text}};
+	struct hnsim_response r;
+	if (!handle)
+		return E_NULL_OUT;
+	hnsim_call(&q, &r);
+	*handle = (void *)(uintptr_t)r.handle;
+	return finish(&r, NULL, error);
+}
+
+static HR open_object(const char *fn, const GUID *id, void **handle, PWSTR *error)
+{
+	struct hnsim_request q = {fn, 0, 0, id, 0, {NULL}};
+	struct hnsim_response r;
+	if (!handle)
+		return E_NULL_OUT;
+	hnsim_call(&q, &r);
+	*handle = (void *)(uintptr_t)r.handle;
+	return finish(&r, NULL, error);
+}
+
+static HR delete_object(const char *fn, const GUID *id, PWSTR *error)
+{
+	struct hnsim_request q = {fn, 0, 0, id, 0, {NULL}};
+	struct hnsim_response r;
+	hnsim_call(&q, &r);
+	return finish(&r, NULL, error);
+}
+
+static HR close_handle(const char *fn, void *handle)
+{
+	struct hnsim_request q = {fn, (uintptr_t)handle, 0, NULL, 0, {NULL}};
+	struct hnsim_response r;
+	hnsim_call(&q, &r);
+	return finish(&r, NULL, NULL);
+}
+
+#define H(p) ((uint64_t)(uintptr_t)(p))
+
+/* The functions that all families have in one shape. */
+#define FAMILY(NAME, PLURAL) \
+	HR WINAPI HcnEnumerate##PLURAL(PCWSTR q, PWSTR *ids, PWSTR *err) { return ask("HcnEnumerate" #PLURAL, 0, q, ids, err); } \
+	HR WINAPI HcnOpen##NAME(const GUID *id, void **h, PWSTR *err) { return open_object("HcnOpen" #NAME, id, h, err); } \
+	HR WINAPI HcnModify##NAME(void *h, PCWSTR s, PWSTR *err) { return tell("HcnModify" #NAME, H(h), s, err); } \
+	HR WINAPI HcnQuery##NAME##Properties(void *h, PCWSTR q, PWSTR *out, PWSTR *err) { return ask("HcnQuery" #NAME "Properties", H(h), q, out, err); } \
+	HR WINAPI HcnDelete##NAME(const GUID *id, PWSTR *err) { return delete_object("HcnDelete" #NAME, id, err); } \
+	HR WINAPI HcnClose##NAME(void *h) { return close_handle("HcnClose" #NAME, h); }
+
+#define CREATE(NAME) \
+	HR WINAPI HcnCreate##NAME(const GUID *id, PCWSTR s, void **h, PWSTR *err) { return create("HcnCreate" #NAME, 0, id, s, h, err); }
+
+FAMILY(Network, Networks)
+CREATE(Network)
+FAMILY(Endpoint, Endpoints)
+FAMILY(Namespace, Namespaces)
+CREATE(Namespace)
+FAMILY(LoadBalancer, LoadBalancers)
+CREATE(LoadBalancer)
+FAMILY(SdnRoute, SdnRoutes)
+CREATE(SdnRoute)
+FAMILY(GuestNetworkService, GuestNetworkServices)
+CREATE(GuestNetworkService)
+
+HR WINAPI HcnCreateEndpoint(void *network, const GUID *id, PCWSTR s, void **h, PWSTR *err)
+{
+	return create("HcnCreateEndpoint", H(network), id, s, h, err);
+}
+
+HR WINAPI HcnQueryEndpointStats(void *h, PCWSTR q, PWSTR *out, PWSTR *err)
+{
+	return ask("HcnQueryEndpointStats", H(h), q, out, err);
+}
+
+HR WINAPI HcnQueryEndpointAddresses(void *h, PCWSTR q, PWSTR *out, PWSTR *err)
+{
+	return ask("HcnQueryEndpointAddresses", H(h), q, out, err);
+}
+
+HR WINAPI HcnOpenService(void **h, PWSTR *err) { return open_object("HcnOpenService", NULL, h, err); }
+HR WINAPI HcnCloseService(void *h) { return close_handle("HcnCloseService", h); }
+
+/* Callbacks: a thread for each fetches notifications until the server says
+   that the subscription has gone. */
+typedef void(CALLBACK *callback)(DWORD, void *, HRESULT, PCWSTR);
+
+struct subscription {
+	uint64_t handle;
+	callback cb;
+	void *context;
+};
+
+static DWORD WINAPI listen_thread(void *arg)
+{
+	struct subscription *sub = arg;
+	struct hnsim_request q = {"HnsimWaitNotification", sub->handle, 1000, NULL, 0, {NULL}};
+	struct hnsim_response r;
+	for (;;) {
+		hnsim_call(&q, &r);
+		if (r.hr == 0 && r.number != 0)
+			sub->cb((DWORD)r.number, sub->context, 0, r.text[0] ? r.text[0] : L"");
+		hnsim_give(r.text[0], NULL);
+		hnsim_give(r.text[1], NULL);
+		if (r.hr != 0)
+			break;
+	}
+	free(sub);
+	return 0;
+}
+
+static HR subscribe(const char *fn, void *object, callback cb, void *context, void **out)
+{
+	struct hnsim_request q = {fn, H(object), 0, NULL, 0, {NULL}};
+	struct hnsim_response r;
+	struct subscription *sub;
+	HANDLE thread;
+	if (!cb || !out)
+		return E_NULL_OUT;
+	hnsim_call(&q, &r);
+	*out = (void *)(uintptr_t)r.handle;
+	if (r.hr == 0 && (sub = malloc(sizeof *sub))) {
+		sub->handle = r.handle;
+		sub->cb = cb;
+		sub->context = context;
+		thread = CreateThread(NULL, 0, listen_thread, sub, 0, NULL);
+		if (thread)
+			CloseHandle(thread);
+		else
+			free(sub);
+	}
+	return finish(&r, NULL, NULL);
+}
+
+HR WINAPI HcnRegisterServiceCallback(callback cb, void *context, void **h)
+{
+	return subscribe("HcnRegisterServiceCallback", NULL, cb, context, h);
+}
+
+HR WINAPI HcnUnregisterServiceCallback(void *h) { return close_handle("HcnUnregisterServiceCallback", h); }
+
+HR WINAPI HcnRegisterGuestNetworkServiceCallback(void *gns, callback cb, void *context, void **h)
+{
+	return subscribe("HcnRegisterGuestNetworkServiceCallback", gns, cb, context, h);
+}
+
+HR WINAPI HcnUnregisterGuestNetworkServiceCallback(void *h)
+{
+	return close_handle("HcnUnregisterGuestNetworkServiceCallback", h);
+}
+
+static HR reserve(const char *fn, void *gns, uint64_t number, void **res, uint64_t *range)
+{
+	struct hnsim_request q = {fn, H(gns), number, NULL, 0, {NULL}};
+	struct hnsim_response r;
+	hnsim_call(&q, &r);
+	*res = (void *)(uintptr_t)r.handle;
+	*range = r.number;
+	return finish(&r, NULL, NULL);
+}
+
+HR WINAPI HcnReserveGuestNetworkServicePort(void *gns, int protocol, int access, USHORT port, void **res)
+{
+	uint64_t range;
+	if (!res)
+		return E_NULL_OUT;
+	return reserve("HcnReserveGuestNetworkServicePort", gns,
+		       (uint64_t)(uint8_t)protocol | (uint64_t)(uint8_t)access << 8 | (uint64_t)port << 16, res, &range);
+}
+
+struct port_range {
+	USHORT first, last;
+};
+
+HR WINAPI HcnReserveGuestNetworkServicePortRange(void *gns, USHORT count, struct port_range *out, void **res)
+{
+	uint64_t range;
+	HR hr;
+	if (!out || !res)
+		return E_NULL_OUT;
+	hr = reserve("HcnReserveGuestNetworkServicePortRange", gns, count, res, &range);
+	out->first = (USHORT)range;
+	out->last = (USHORT)(range >> 16);
+	return hr;
+}
+
+HR WINAPI HcnReleaseGuestNetworkServicePortReservationHandle(void *res)
+{
+	return close_handle("HcnReleaseGuestNetworkServicePortReservationHandle", res);
+}
+
+struct port_entry {
+	GUID owner, target;
+	int protocol;
+	UINT64 priority;
+	UINT32 type, sharing, delivery;
+	UINT16 first, last;
+};
+
+HR WINAPI HcnEnumerateGuestNetworkPortReservations(ULONG *count, struct port_entry **entries)
+{
+	struct hnsim_request q = {"HcnEnumerateGuestNetworkPortReservations", 0, 0, NULL, 0, {NULL}};
+	struct hnsim_response r;
+	struct port_entry *list = NULL;
+	ULONG n = 0;
+	WCHAR *line;
+	if (!count || !entries)
+		return E_NULL_OUT;
+	hnsim_call(&q, &r);
+	if (r.hr == 0 && r.number > 0 && r.text[0])
+		list = calloc(r.number, sizeof *list);
+	/* Lines of "service protocol first last". */
+	for (line = r.text[0]; list && n < r.number && line && *line; n++) {
+		WCHAR id[40];
+		unsigned protocol, first, last;
+		if (swscanf(line, L"%36ls %u %u %u", id + 1, &protocol, &first, &last) != 4)
+			break;
+		id[0] = '{';
+		wcscat(id, L"}");
+		CLSIDFromString(id, &list[n].owner);
+		list[n].target = list[n].owner;
+		list[n].protocol = (int)protocol;
+		list[n].first = (UINT16)first;
+		list[n].last = (UINT16)last;
+		if ((line = wcschr(line, '\n')))
+			line++;
+	}
+	*count = n;
+	*entries = list;
+	return finish(&r, NULL, NULL);
+}
+
+void WINAPI HcnFreeGuestNetworkPortReservations(struct port_entry *entries) { free(entries); }
