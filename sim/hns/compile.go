@@ -190,7 +190,7 @@ func (c *Compiler) compileExternal(p *fabric.HostProgram, s *State, g switchGrou
 	x.bridge = l2bridge.New(l2bridge.Config{
 		HostMAC: x.bridgeMAC(), HostAddrs: x.hostAddrs(), Endpoints: x.bridged,
 		ARPProxy:  c.Profile.Knobs.ARPModeL2Bridge != "rewrite",
-		PoolOwner: c.pools.owner,
+		PoolOwner: c.pools.owner, PoolMayTake: c.pools.mayTake(),
 	})
 	wire := vswitch.PortConfig{ID: externalPort, Name: a.Name, Kind: vswitch.ExternalPort,
 		Program: &vfp.Program{Layers: x.wireLayers()}}

@@ -68,6 +68,30 @@ func (p *pools) owner(addr netip.Addr, proto uint8, port uint16) (vfp.PortID, bo
 	return vfp.PortID(own), true
 }
 
+// mayTake tells which ports of which addresses a pool may come to hold before
+// the next state; nil means that no endpoint has a pool.
+func (p *pools) mayTake() func(netip.Addr, uint16) bool {
+	spaces := map[netip.Addr]*vfp.PortSpace{}
+	for _, w := range p.pending {
+		if w.out == nil {
+			continue
+		}
+		spaces[w.out.To] = p.space(w.out.To)
+		if spaces[w.out.To] == p.host {
+			for _, a := range p.hostIPs {
+				spaces[a] = p.host
+			}
+		}
+	}
+	if len(spaces) == 0 {
+		return nil
+	}
+	return func(a netip.Addr, port uint16) bool {
+		s := spaces[a]
+		return s != nil && port >= s.Dynamic().Lo && port <= s.Dynamic().Hi
+	}
+}
+
 // reconcile brings the holdings in line with s. What is new is reserved at
 // once; what is no longer wanted is released by commit only, so that a failed
 // operation leaves everything as it was.

@@ -32,6 +32,16 @@ func (a demuxPool) Apply(w *vfp.Walk) vfp.Outcome {
 	return vfp.Continue
 }
 
+// uncached lets a packet go on; the next one of its flow is looked at anew.
+type uncached struct{}
+
+func (uncached) Name() string { return "uncached" }
+
+func (uncached) Apply(w *vfp.Walk) vfp.Outcome {
+	w.NoCache = true
+	return vfp.Continue
+}
+
 // viaHostNIC sends a translated packet through the host's neighbour table.
 type viaHostNIC struct{}
 

@@ -36,6 +36,9 @@ type Config struct {
 	// PoolOwner names the endpoint port that holds a port of a host address:
 	// a NAT pool port or a published port (rules L2B-21, L2B-30).
 	PoolOwner func(addr netip.Addr, proto uint8, port uint16) (vfp.PortID, bool)
+	// PoolMayTake reports whether a pool may come to hold a port while the
+	// program stands: pools grow with their flows (rule L2B-23). nil: none.
+	PoolMayTake func(addr netip.Addr, port uint16) bool
 }
 
 // Bridge is the compiled form, shared by the layers.
@@ -104,7 +107,8 @@ func (b *Bridge) fromWire() []vfp.Group {
 			Action: demux{b}, Terminating: true, Cite: "L2B-03"},
 		vfp.Rule{ID: "POOL_DEMUX", Priority: 30,
 			Match:  vfp.Match{EthDst: []wire.MAC{b.cfg.HostMAC}, Func: b.portIsOurs, Note: "NAT port of a local endpoint"},
-			Action: demuxPool{b}, Terminating: true, Cite: "L2B-21"})
+			Action: demuxPool{b}, Terminating: true, Cite: "L2B-21"},
+		b.notYet("POOL_NONE", 40))
 	if macs := b.hidden(); len(macs) > 0 {
 		return []vfp.Group{{Name: "VNET_GROUP_HIDDEN_MAC_OUT", Dir: vfp.Out, Rules: []vfp.Rule{
 			{ID: "MAC_HIDDEN", Priority: 10, Match: vfp.Match{EthDst: macs},
@@ -133,6 +137,11 @@ func (b *Bridge) hidden() []wire.MAC {
 func (b *Bridge) EndpointLayer(e Endpoint, needEncap []netip.Prefix) vfp.Layer {
 	g := vfp.Group{Name: "VNET_GROUP_ROUTE_OUT", Dir: vfp.Out}
 	if !e.Host {
+		if !e.Tunnel {
+			g.Rules = append(g.Rules,
+				vfp.Rule{ID: "POOL_LOCAL", Priority: 5, Match: vfp.Match{Func: b.siblingsPort, Note: "NAT port of an endpoint of this host"},
+					Action: demuxPool{b}, Terminating: true, Cite: "L2B-21 L2B-30"})
+		}
 		g.Rules = append(g.Rules,
 			vfp.Rule{ID: "SNAT_ROUTE", Priority: 10, Match: vfp.Match{Func: b.translatedForGateway, Note: "translated, sent to the host endpoint"},
 				Action: viaHostNIC{}, Terminating: true, Cite: "L2B-21"})
@@ -153,6 +162,9 @@ func (b *Bridge) EndpointLayer(e Endpoint, needEncap []netip.Prefix) vfp.Layer {
 	l := vfp.Layer{Name: "VNET_PA_ROUTE_LAYER", Priority: LayerPriority, Groups: []vfp.Group{g}}
 	if !e.Host {
 		l.Groups = append(l.Groups, noDHCP())
+		if !e.Tunnel {
+			l.Groups = append(l.Groups, vfp.Group{Name: "VNET_GROUP_POOL_OUT", Dir: vfp.Out, Priority: 10, Rules: []vfp.Rule{b.notYet("POOL_NONE", 10)}})
+		}
 	}
 	return l
 }
@@ -222,5 +234,26 @@ func (b *Bridge) poolPort(w *vfp.Walk) *Endpoint {
 // virtual reports whether addr may be a NAT address that is not the host's
 // own (VirtualIP, rule L2B-21); PoolOwner has the last word.
 func (b *Bridge) virtual(addr netip.Addr) bool { return addr.IsValid() && !addr.IsMulticast() }
+
+// siblingsPort: an endpoint speaks to a NAT port or a published port of the
+// node that another one here holds, or answers what such a port brought it.
+// The wire's layer would tell whose it is; this packet never gets there.
+func (b *Bridge) siblingsPort(w *vfp.Walk) bool {
+	from, to := b.byPort[w.Port], b.poolPort(w)
+	return from != nil && to != nil && to.Bridge && to.Zone == from.Zone
+}
+
+// notYet keeps what is decided for a port that nobody holds out of the flow
+// cache: the next flow of an endpoint may take it, and that changes no program
+// (rule VFP-12).
+func (b *Bridge) notYet(id string, priority uint16) vfp.Rule {
+	return vfp.Rule{ID: id, Priority: priority,
+		Match:  vfp.Match{Never: b.cfg.PoolMayTake == nil, Func: b.portMayBecomeOurs, Note: "port that a NAT pool may take"},
+		Action: uncached{}, Cite: "VFP-12"}
+}
+
+func (b *Bridge) portMayBecomeOurs(w *vfp.Walk) bool {
+	return w.H.DstPort != 0 && w.H.Dst.IsValid() && b.cfg.PoolMayTake(w.H.Dst, w.H.DstPort) && b.poolPort(w) == nil
+}
 
 func (b *Bridge) portIsOurs(w *vfp.Walk) bool { return b.poolPort(w) != nil }
