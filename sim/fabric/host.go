@@ -365,10 +365,24 @@ func (h *Host) addInterface(ip *InterfaceProgram) error {
 	hi.iface = iface
 	h.ifaces[ifaceKey{ip.Compartment, ip.Name}] = hi
 	s.behind[ip.Port] = hi
-	if ip.DHCP {
-		comp.Stack.StartDHCP(h.net.Loop.Now(), iface, nil)
+	if ip.Autoconfigure || ip.DHCP {
+		h.net.Loop.PostFunc(h.net.Loop.Now(), comp.Stack.Name()+"/configure", func(now int64) { h.configure(now, hi) })
 	}
 	return h.addRoutes(iface, ip.Routes)
+}
+
+// configure lets a new interface ask the network for its addresses (rule
+// TR-03). It does so once the change that made the interface is complete.
+func (h *Host) configure(now int64, hi *hostIface) {
+	if h.ifaces[ifaceKey{hi.Compartment, hi.Name}] != hi {
+		return
+	}
+	if hi.Autoconfigure {
+		hi.comp.Stack.SolicitRouter(now, hi.iface)
+	}
+	if hi.DHCP {
+		hi.comp.Stack.StartDHCP(now, hi.iface, nil)
+	}
 }
 
 // Transmit sends a frame out of an interface of a compartment as if its stack

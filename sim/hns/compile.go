@@ -205,6 +205,7 @@ func (c *Compiler) compileExternal(p *fabric.HostProgram, s *State, g switchGrou
 	p.Interfaces = append(p.Interfaces, fabric.InterfaceProgram{
 		Compartment: fabric.HostCompartment, Name: host.Name, Switch: g.name, Port: hostVNICPort, MAC: a.MAC,
 		Addrs: a.Addrs, Routes: x.uplinkRoutes(), MTU: a.MTU, Uplink: a.Name,
+		Forward: x.forwardsTransparent(),
 	})
 	p.Switches = append(p.Switches, fabric.SwitchProgram{Config: x.cfg, Uplink: a.Name, Wire: externalPort, VXLANPorts: x.vxlanPorts()})
 	return nil

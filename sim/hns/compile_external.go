@@ -240,7 +240,7 @@ func (x *external) program(n *Network, e *Endpoint) (*vfp.Program, error) {
 			Port: EndpointPort(e.Num), Host: onHost(e), Tunnel: n.Type == hcn.L2Tunnel,
 		}, encapPrefixes(e)))
 	default:
-		p.Layers = acls
+		p.Layers = append(acls, x.routeByHost(n, e)...)
 	}
 	return p, nil
 }

@@ -62,7 +62,7 @@ func (c *Compiler) natKnobs(cfg *winnat.Config) {
 	}
 	cfg.FilteringTCP, cfg.FilteringUDP = filtering(k.NATFilteringTCP), filtering(k.NATFilteringUDP)
 	cfg.RewriteIPID, cfg.TCPSeqCheck = k.RewriteIPID, k.TCPSeqCheck
-	cfg.LoopbackPublish = k.LoopbackPublish
+	cfg.LoopbackPublish, cfg.BlockSize = k.LoopbackPublish, k.NATPortBlock
 	if k.NATHairpin == "drop" {
 		cfg.Hairpin = winnat.HairpinDrop
 	}

@@ -154,11 +154,16 @@ func (p *pools) wish(n *Network, e *Endpoint) (*endpointNAT, error) {
 	if w.out != nil {
 		w.out.ICMP, w.out.Idle = p.icmp, p.idle
 	}
-	return w, w.addMappings(e, p.nodeIP(n))
+	if err := w.addMappings(e, p.nodeIP(n)); err != nil {
+		return nil, err
+	}
+	if n.Type == hcn.NAT || n.Type == hcn.ICS {
+		w.maps, w.local = nil, nil // WinNAT's business, for the host as well (rule NAT-36)
+	}
+	return w, nil
 }
 
-// addMappings reads the published ports. On nat networks WinNAT translates
-// them (compileNAT); only their ports are held here.
+// addMappings reads the published ports.
 func (w *endpointNAT) addMappings(e *Endpoint, node netip.Addr) error {
 	for _, pol := range hcn.FindPolicies(e.Doc.Policies, hcn.PolicyPortMapping) {
 		set, err := hcn.DecodeSettings[hcn.PortMappingSettings](pol)

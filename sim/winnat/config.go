@@ -28,6 +28,9 @@ type Config struct {
 	RewriteIPID bool
 	// TCPSeqCheck drops TCP segments outside of the window (contract 3.3).
 	TCPSeqCheck bool
+	// BlockSize is how many external ports are reserved at a time, for each
+	// protocol (rule NAT-12); zero means 100. Blocks that are held stay.
+	BlockSize int
 
 	Limits Limits
 }
@@ -162,6 +165,7 @@ const maxExternal = 256
 func (c *Config) withDefaults() Config {
 	d := *c
 	obs := ObservedTimers()
+	orElse(&d.BlockSize, BlockSize)
 	orElse(&d.Timers.ICMPQuery, obs.ICMPQuery)
 	orElse(&d.Timers.TCPEstablished, obs.TCPEstablished)
 	orElse(&d.Timers.TCPTransient, obs.TCPTransient)
@@ -202,6 +206,9 @@ func (c *Config) validate() error {
 	}
 	if c.FilteringTCP > FilterAddressAndPort || c.FilteringUDP > FilterAddressAndPort || c.Mapping > MapAddressAndPort || c.Hairpin > HairpinDrop {
 		return fmt.Errorf("winnat: unknown filtering, mapping or hairpin behaviour")
+	}
+	if !between(c.BlockSize, 1, 1<<16) {
+		return fmt.Errorf("winnat: %d ports in a block", c.BlockSize)
 	}
 	t, l := c.Timers, c.Limits
 	if t.ICMPQuery <= 0 || t.TCPEstablished <= 0 || t.TCPTransient <= 0 || t.UDP <= 0 || l.FragmentHold <= 0 {

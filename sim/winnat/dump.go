@@ -69,9 +69,10 @@ func (n *NAT) Usage(now int64) Usage {
 		}
 	}
 	for i := range n.pools {
-		u[i].Ports = len(n.pools[i].blocks) * BlockSize
 		for j := range n.pools[i].blocks {
-			u[i].Mappings += BlockSize - n.pools[i].blocks[j].free
+			b := &n.pools[i].blocks[j]
+			u[i].Ports += len(b.used)
+			u[i].Mappings += len(b.used) - b.free
 		}
 	}
 	return Usage{TCP: u[tcp], UDP: u[udp], ICMP: u[icmp], FragmentsHeld: n.frags.held}

@@ -113,7 +113,7 @@ func (n *NAT) Close() {
 	for i := range n.pools {
 		p := &n.pools[i]
 		for _, b := range p.blocks {
-			n.ports.ReleaseBlock(p.proto, b.lo, BlockSize, n.owner)
+			n.ports.ReleaseBlock(p.proto, b.lo, len(b.used), n.owner)
 		}
 		p.blocks = nil
 	}

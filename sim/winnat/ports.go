@@ -7,7 +7,8 @@ import (
 	"github.com/hnsim/hnsim/sim/wire"
 )
 
-// BlockSize is the number of external ports that are reserved at a time.
+// BlockSize is the number of external ports that are reserved at a time unless
+// Config.BlockSize says otherwise.
 const BlockSize = vfp.WinNATBlock
 
 // Ports is the host's port space: what netsh shows as excluded port ranges
@@ -68,7 +69,7 @@ type block struct {
 	lo   uint16
 	free int
 	low  int               // no port below lo+low is free
-	used [BlockSize]uint32 // mapping that has the port, 0 if it is free
+	used []uint32 // mapping that has the port, 0 if it is free
 }
 
 // find returns the place of port, ok if a block contains it.
@@ -77,7 +78,7 @@ func (p *portPool) find(port uint16) (b *block, i int, ok bool) {
 	if !found {
 		at-- // the last block that begins below port
 	}
-	if at < 0 || int(port)-int(p.blocks[at].lo) >= BlockSize {
+	if at < 0 || int(port)-int(p.blocks[at].lo) >= len(p.blocks[at].used) {
 		return nil, 0, false
 	}
 	b = &p.blocks[at]
@@ -105,7 +106,7 @@ func (p *portPool) take(m uint32, skip func(proto uint8, port uint16) bool) (por
 	for bi := range p.blocks {
 		b := &p.blocks[bi]
 		skipped := false
-		for i := b.low; b.free > 0 && i < BlockSize; i++ {
+		for i := b.low; b.free > 0 && i < len(b.used); i++ {
 			if b.used[i] != 0 {
 				continue
 			}
@@ -136,12 +137,12 @@ func (p *portPool) give(port uint16) {
 }
 
 // add inserts a freshly reserved block.
-func (p *portPool) add(lo uint16) {
-	if int(lo)+BlockSize > 1<<16 || p.owns(lo) || p.owns(lo+BlockSize-1) {
+func (p *portPool) add(lo uint16, size int) {
+	if int(lo)+size > 1<<16 || p.owns(lo) || p.owns(lo+uint16(size-1)) {
 		panic("winnat: Ports reserved a block that overlaps another or the end of the port space")
 	}
 	at, _ := slices.BinarySearchFunc(p.blocks, lo, func(b block, lo uint16) int { return int(b.lo) - int(lo) })
-	p.blocks = slices.Insert(p.blocks, at, block{lo: lo, free: BlockSize})
+	p.blocks = slices.Insert(p.blocks, at, block{lo: lo, free: size, used: make([]uint32, size)})
 }
 
 // takePort finds an external port for mapping m: the lowest free one of the
@@ -151,10 +152,10 @@ func (n *NAT) takePort(pi int, m uint32) (uint16, bool) {
 	if port, ok := pool.take(m, n.cfg.publishes); ok {
 		return port, true
 	}
-	lo, ok := n.ports.ReserveBlock(pool.proto, BlockSize, n.owner)
+	lo, ok := n.ports.ReserveBlock(pool.proto, n.cfg.BlockSize, n.owner)
 	if !ok {
 		return 0, false // rule NAT-39
 	}
-	pool.add(lo)
+	pool.add(lo, n.cfg.BlockSize)
 	return pool.take(m, n.cfg.publishes)
 }

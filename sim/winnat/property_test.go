@@ -76,7 +76,7 @@ func (n *NAT) checkMappings(t *testing.T, used map[uint32]int) {
 	taken := 0
 	for i := range n.pools {
 		for j := range n.pools[i].blocks {
-			taken += BlockSize - n.pools[i].blocks[j].free
+			taken += len(n.pools[i].blocks[j].used) - n.pools[i].blocks[j].free
 		}
 	}
 	if taken != len(used) {

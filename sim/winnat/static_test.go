@@ -294,6 +294,7 @@ func TestConfigErrors(t *testing.T) {
 		{"negative timer", func(c *Config) { c.Timers.UDP = -1 }},
 		{"too many sessions", func(c *Config) { c.Limits.Sessions = MaxSessions + 1 }},
 		{"negative limit", func(c *Config) { c.Limits.FragmentsHeld = -1 }},
+		{"blocks of less than nothing", func(c *Config) { c.BlockSize = -1 }},
 		{"unknown filtering", func(c *Config) { c.FilteringUDP = 9 }},
 		{"unknown mapping", func(c *Config) { c.Mapping = 9 }},
 		{"unknown hairpin", func(c *Config) { c.Hairpin = 9 }},

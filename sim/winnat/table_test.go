@@ -98,7 +98,7 @@ func checkHeap(t *testing.T, h *timers, all []session) {
 func TestPortPoolBlocksInAnyOrder(t *testing.T) {
 	p := portPool{proto: wire.ProtoUDP}
 	for _, lo := range []uint16{500, 100, 65436, 300} {
-		p.add(lo)
+		p.add(lo, BlockSize)
 	}
 	never := func(uint8, uint16) bool { return false }
 	for i := range 4 * BlockSize {
@@ -130,7 +130,7 @@ func TestPortPoolBlocksInAnyOrder(t *testing.T) {
 
 func TestPortPoolSkipsWithoutForgetting(t *testing.T) {
 	p := portPool{proto: wire.ProtoUDP}
-	p.add(100)
+	p.add(100, BlockSize)
 	skipped := map[uint16]bool{100: true, 101: true}
 	skip := func(_ uint8, port uint16) bool { return skipped[port] }
 	for _, want := range []uint16{102, 103} {
@@ -149,7 +149,7 @@ func TestPortPoolSkipsWithoutForgetting(t *testing.T) {
 func TestProgrammingMistakesPanic(t *testing.T) {
 	pool := func(lo uint16) *portPool {
 		p := &portPool{}
-		p.add(lo)
+		p.add(lo, BlockSize)
 		return p
 	}
 	tests := []struct {
@@ -159,8 +159,8 @@ func TestProgrammingMistakesPanic(t *testing.T) {
 		{"a port that was not taken", func() { pool(100).give(100) }},
 		{"a port outside of all blocks", func() { pool(100).give(99) }},
 		{"a block beyond the last port", func() { pool(65437) }},
-		{"a block that overlaps the one before", func() { pool(100).add(199) }},
-		{"a block that overlaps the one behind", func() { pool(100).add(1) }},
+		{"a block that overlaps the one before", func() { pool(100).add(199, BlockSize) }},
+		{"a block that overlaps the one behind", func() { pool(100).add(1, BlockSize) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
