@@ -21,7 +21,6 @@ func TestFramesForOthersAreObservedWhereTheSwitchDeliversThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.settle() // what containers say when they start
 	l.settle() // the containers have looked for a router
 	l.recv = map[string][]string{}
 	if !l.h1.Transmit(2, "", frame, l.w.Loop().NextID()) {

@@ -35,6 +35,14 @@ var mutations = []Mutation{
 	{"snat/replies-translated", "VFP-07", "sim/snat/snat.go", "in.Rules = append(in.Rules, out.refuse(), out.replies())", "in.Rules = append(in.Rules, out.refuse())"},
 	{"snat/icmp-translated", "L2B-26", "sim/hns/compile_pools.go", "icmp: profile.Knobs.VFPICMPNAT,", "icmp: true,"},
 	{"snat/idle-timer-longer", "L2B-24", "sim/hns/compile_pools.go", "idle: int64(profile.Knobs.VFPNATIdle),", "idle: 2 * int64(profile.Knobs.VFPNATIdle),"},
+	{"l2bridge/container-macs-known-outside", "L2B-06", "sim/l2bridge/l2bridge.go", "if macs := b.hidden(); len(macs) > 0 {", "if macs := b.hidden(); len(macs) < 0 {"},
+	{"l2bridge/dhcp-answers-delivered", "L2B-14", "sim/l2bridge/l2bridge.go", "Action: vfp.Block{}, Terminating: true, Cite: \"L2B-14\"", "Action: vfp.Allow{}, Terminating: true, Cite: \"L2B-14\""},
+	{"l2bridge/blocks-of-a-host-routed-outside", "L2B-16", "sim/l2bridge/l2bridge.go", "return from != nil && to != nil && to != from &&", "return false && from != nil && to != nil && to != from &&"},
+	{"l2bridge/routes-go-with-the-nic", "VS-04", "sim/fabric/host.go", "	h.restoreRoutes()\n", ""},
+	{"snat/free-ports-cached", "VFP-12", "sim/hns/compile.go", "PoolMayTake: c.pools.mayTake(),", "PoolMayTake: nil,"},
+	{"snat/virtual-ip-not-found", "L2B-21", "sim/l2bridge/l2bridge.go", "return addr.IsValid() && !addr.IsMulticast() }", "return false }"},
+	{"snat/flag-of-host-ports-ignored", "L2B-30", "sim/hns/compile_pools.go", "if set.Flags&hcn.NatLocalRoutedVip != 0 {", "if true {"},
+	{"l2tunnel/foreign-addresses-pass", "L2T-05", "sim/fabric/outer.go", "{ID: \"CA_FOREIGN\", Priority: 200, Action: vfp.Block{}", "{ID: \"CA_FOREIGN\", Priority: 200, Action: vfp.Allow{}"},
 	{"l2tunnel/siblings-bridged", "L2T-01", "sim/l2bridge/actions.go", "w.Fwd = vfp.Forward{Kind: vfp.ToWire}", "w.Fwd = vfp.Forward{Kind: vfp.ByMAC}"},
 
 	// Overlay.
