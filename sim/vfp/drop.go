@@ -109,7 +109,7 @@ var dropTable = [NumDrops]DropInfo{
 	{DropMalformed, "Malformed", "The frame cannot be parsed as far as the decision needs.", nil},
 	{DropHostFirewall, "HostFirewall", "The host firewall of the compartment blocks the packet.", []string{"ACL-08"}},
 	{DropNoNeighbor, "NoNeighbor", "The next hop did not answer address resolution.", nil},
-	{DropNotForwarding, "NotForwarding", "The destination address is not the receiver's, and it does not route.", nil},
+	{DropNotForwarding, "NotForwarding", "The destination address is not the receiver's, and it does not route.", []string{"NAT-04"}},
 	{DropFragNeeded, "FragNeeded", "The packet is longer than the MTU on the way out and may not be fragmented.", []string{"NAT-52"}},
 	{DropReassemblyTimeout, "ReassemblyTimeout", "The missing fragments did not come in time, or the datagram cannot be put together.", nil},
 
