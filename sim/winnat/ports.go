@@ -68,7 +68,7 @@ type portPool struct {
 type block struct {
 	lo   uint16
 	free int
-	low  int               // no port below lo+low is free
+	low  int      // no port below lo+low is free
 	used []uint32 // mapping that has the port, 0 if it is free
 }
 
