@@ -2,7 +2,6 @@ package standin
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -267,6 +266,6 @@ func TestTheModuleDefinitionsExportEveryFunction(t *testing.T) {
 		}
 	}
 	if !exported["HcnFreeGuestNetworkPortReservations"] {
-		t.Error(fmt.Sprint("the one function that needs no server is not exported"))
+		t.Error("the one function that needs no server is not exported")
 	}
 }
