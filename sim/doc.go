@@ -4,7 +4,7 @@
 //
 //	w, _ := sim.New(sim.Config{Profile: "ws2022"})
 //	h1, _ := w.AddHost(sim.HostConfig{Name: "h1", Addrs: ...})
-//	id, err := h1.HNS.CreateNetwork(document)
+//	id, err := h1.HNS.CreateNetwork("", document)
 //	...
 //	w.Loop().Settle()
 //
