@@ -286,6 +286,7 @@ func (w *world) ping(st *ipstack.Stack, s backends.Stimulus) (backends.Outcome, 
 	out := backends.Outcome{OK: e.OK, ID: e.PacketID, Detail: "reply"}
 	switch {
 	case !e.Done:
+		st.GiveUp(e)
 		out.Detail = "timeout"
 	case !e.OK:
 		out.Detail = fmt.Sprintf("icmp type %d code %d from %s", e.Error.Type, e.Error.Code, e.From)

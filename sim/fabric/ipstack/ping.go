@@ -43,7 +43,7 @@ type Echo struct {
 const maxEchoes = 1024
 
 // Ping sends an echo request. The result is filled in when the answer comes;
-// nothing ends the wait but the caller's patience.
+// nothing ends the wait but the caller, with GiveUp.
 func (s *Stack) Ping(now int64, o PingOptions) (*Echo, error) {
 	src, err := s.source(o.Src, o.Dst)
 	if err != nil {
@@ -73,6 +73,11 @@ func (s *Stack) Ping(now int64, o PingOptions) (*Echo, error) {
 	}
 	return e, nil
 }
+
+// GiveUp ends the wait for an echo that is not done: a reply that still comes
+// is nobody's. Without it a later request with the same identifier, sequence
+// number and destination would lose its reply to this one.
+func (s *Stack) GiveUp(e *Echo) { s.forgetEcho(e) }
 
 func (s *Stack) forgetEcho(e *Echo) {
 	for i, o := range s.echoes {

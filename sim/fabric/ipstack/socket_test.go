@@ -273,6 +273,21 @@ func TestTwoPingsWithOneIdentifierAreToldApartBySequence(t *testing.T) {
 	}
 }
 
+func TestAnEchoThatWasGivenUpLeavesItsReplyToTheNextOne(t *testing.T) {
+	p := mkPair(t)
+	p.b.SetEchoReply(false)
+	o := PingOptions{Dst: ip("10.0.0.2"), ID: 5, Seq: 1}
+	lost, _ := p.a.Ping(0, o)
+	p.settle()
+	p.a.GiveUp(lost)
+	p.b.SetEchoReply(true)
+	next, _ := p.a.Ping(0, o)
+	p.settle()
+	if lost.Done || !next.OK {
+		t.Errorf("given up %+v, next %+v", *lost, *next)
+	}
+}
+
 func TestBroadcastsAndMulticastsReachEverybody(t *testing.T) {
 	l := newLab(t)
 	c := l.cable()
