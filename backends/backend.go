@@ -59,6 +59,13 @@ type Backend interface {
 	Open(ctx context.Context, cfg WorldConfig) (World, error)
 }
 
+// DropNamer is a backend that knows all of its drop reasons, so that a
+// scenario that names another one is an error and not an expectation that
+// nothing can break.
+type DropNamer interface {
+	DropNames() []string
+}
+
 // FeatureSet is what a control plane supports.
 type FeatureSet struct {
 	HNSVersion string            // "16.0"

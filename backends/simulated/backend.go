@@ -5,6 +5,7 @@ import (
 
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/sim/hcn"
+	"github.com/hnsim/hnsim/sim/vfp"
 )
 
 // Backend makes simulated worlds. The zero value is ready.
@@ -35,6 +36,15 @@ func (Backend) Features(profile string) (backends.FeatureSet, error) {
 		fs.Ranges[f.Name] = f.RangeText()
 	}
 	return fs, nil
+}
+
+// DropNames are the model's drop reasons.
+func (Backend) DropNames() []string {
+	var out []string
+	for _, d := range vfp.Drops() {
+		out = append(out, d.Name)
+	}
+	return out
 }
 
 // Open makes an empty world.

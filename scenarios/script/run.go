@@ -19,13 +19,14 @@ import (
 
 // run is one execution of a scenario. It belongs to one goroutine.
 type run struct {
-	ctx   context.Context
-	sc    *Scenario
-	opt   Options
-	env   *environment
-	world backends.World
-	scope *scope
-	state *rsc.State
+	reasons []string // drop reasons of the backend
+	ctx     context.Context
+	sc      *Scenario
+	opt     Options
+	env     *environment
+	world   backends.World
+	scope   *scope
+	state   *rsc.State
 
 	cur     *line  // the line that runs
 	command string // its text with variables expanded
@@ -86,7 +87,11 @@ func Run(ctx context.Context, sc *Scenario, b backends.Backend, opt Options) (re
 		res.Status, res.Reason = Error, "no world: "+err.Error()
 		return res
 	}
-	r := &run{ctx: ctx, sc: sc, opt: opt, env: env, world: world, links: map[string]*backends.Link{}, golden: map[string]string{}}
+	var reasons []string
+	if n, ok := b.(backends.DropNamer); ok {
+		reasons = n.DropNames()
+	}
+	r := &run{reasons: reasons, ctx: ctx, sc: sc, opt: opt, env: env, world: world, links: map[string]*backends.Link{}, golden: map[string]string{}}
 	r.execute(res)
 	return res
 }
@@ -110,6 +115,7 @@ func (r *run) execute(res *Result) {
 		}
 	}()
 	r.scope = newScope(r.sc.program.files)
+	r.scope.reasons = r.reasons
 	for name, value := range r.env.variant {
 		r.scope.vars[name] = value
 	}

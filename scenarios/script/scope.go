@@ -52,6 +52,7 @@ type scope struct {
 	files   map[string]*file
 	line    *line
 	static  bool     // the values of vars are stand-ins
+	reasons []string // drop reasons that the backend names; empty: any
 	needs   []string // requirements that follow from unconditional lines
 }
 

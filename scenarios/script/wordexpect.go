@@ -161,6 +161,10 @@ func (p *parser) reason() string {
 	if p.err == nil && (s[0] < 'A' || s[0] > 'Z' || checkName(s) != nil) {
 		p.errorf("%s is no drop reason: expected a name such as MacSpoof", quoteShort(s))
 	}
+	// Without this a misspelt "drop none" would pass for ever.
+	if known := p.sc.reasons; p.err == nil && len(known) > 0 && !slices.Contains(known, s) {
+		p.errorf("the backend has no drop reason %s%s", quoteShort(s), didYouMean(s, known))
+	}
 	return s
 }
 
