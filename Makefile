@@ -66,3 +66,15 @@ ci: ## everything that CI checks
 
 clean: ## remove what the targets above made
 	rm -rf hnsim hnsim.exe hnsim-out cover.out cover.html cmd/hnsim/README.md.tmp
+
+# The HNS stand-in: unmodified Windows drivers under wine against the model.
+.PHONY: standin test-wine hcsshim-suite
+
+standin: ## build the stand-in's DLLs into hnsim-out/standin (needs mingw)
+	sim/standin/shim/build.sh hnsim-out/standin
+
+test-wine: ## the stand-in's tests; a missing wine or mingw is a failure
+	HNSIM_REQUIRE_TOOLS=1 $(GO) test -count=1 ./sim/standin ./cmd/hnsim/internal/wine
+
+hcsshim-suite: build standin ## hcsshim's own tests under wine, each alone and all together
+	sim/standin/suite.sh ./hnsim hnsim-out/standin

@@ -63,7 +63,7 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVarP(&a.opts.quiet, "quiet", "q", false, "say nothing but results")
 	flags.BoolVarP(&a.opts.verbose, "verbose", "v", false, "say more: every scenario, every trace")
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
-	root.AddCommand(a.runCmd(), a.listCmd(), a.explainCmd(), a.traceCmd(), a.validateCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd(), a.docsCmd())
+	root.AddCommand(a.runCmd(), a.listCmd(), a.explainCmd(), a.traceCmd(), a.validateCmd(), a.serveCmd(), a.execCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd(), a.docsCmd())
 	return root
 }
 
