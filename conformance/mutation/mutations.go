@@ -46,7 +46,7 @@ var mutations = []Mutation{
 	{"l2tunnel/siblings-bridged", "L2T-01", "sim/l2bridge/actions.go", "w.Fwd = vfp.Forward{Kind: vfp.ToWire}", "w.Fwd = vfp.Forward{Kind: vfp.ByMAC}"},
 
 	// Overlay.
-	{"overlay/wrong-vni", "OV-08", "sim/overlay/endpoint.go", "Kind: vfp.VXLAN, Src: cfg.PA, Dst: pa, VNI: vni,", "Kind: vfp.VXLAN, Src: cfg.PA, Dst: pa, VNI: vni + 1,"},
+	{"overlay/wrong-vni", "OV-08", "sim/overlay/endpoint.go", "Kind: vfp.VXLAN, Src: n.cfg.PA, Dst: pa, VNI: vni,", "Kind: vfp.VXLAN, Src: n.cfg.PA, Dst: pa, VNI: vni + 1,"},
 	{"overlay/dr-mac-not-written", "OV-08", "sim/overlay/endpoint.go", "w.H.EthDst, w.H.EthSrc = r.subnet.DRMAC, a.n.cfg.DRMAC", "w.H.EthSrc = a.n.cfg.DRMAC"},
 	{"overlay/remote-endpoint-mac-not-written", "OV-07", "sim/overlay/endpoint.go", "		w.H.EthDst = r.remote.MAC\n", ""},
 	{"overlay/flags-not-checked", "OV-12", "sim/overlay/wire.go", "if vx.Flags()&wire.VXLANFlagI == 0 {", "if false {"},
@@ -58,6 +58,10 @@ var mutations = []Mutation{
 	{"overlay/arp-of-strangers-answered", "OV-10", "sim/overlay/proxy.go", "	return wire.MAC{}, false\n", "	return n.cfg.DRMAC, true\n"},
 	{"overlay/cluster-traffic-translated", "OV-05", "sim/snat/snat.go", "return o.Routed == nil || !o.Routed(dst)", "return true"},
 	{"overlay/host-always-reaches-pods", "OV-22", "sim/hns/compile_external.go", "hcn.PolicyHostRoute)\n	return ok\n", "hcn.PolicyHostRoute)\n	return ok || true\n"},
+	{"overlay/no-replication", "OV-11", "sim/vswitch/process.go", "	copies += s.replicate(f, p, w, q)\n", ""},
+	{"overlay/outbound-knob-ignored", "D-22", "sim/hns/compile_pools.go", "if n.Type == hcn.Overlay && !p.overlay {", "if false {"},
+	{"overlay/mtu-knob-ignored", "D-18", "sim/hns/compile_external.go", "c.Profile.Knobs.OverlayMTU == \"always\"", "false"},
+	{"snat/block-size-ignored", "L2B-23", "sim/hns/compile_pools.go", "block: profile.Knobs.VFPPortBlock,", "block: 64,"},
 	{"overlay/low-vsid-accepted", "OV-02", "sim/hcn/validate_policy.go", "	minVSID = 4096\n", "	minVSID = 1\n"},
 
 	// ACLs and the engine.

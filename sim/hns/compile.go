@@ -134,7 +134,7 @@ func (c *Compiler) adapter(name string) *Adapter {
 
 func (c *Compiler) compileSwitch(p *fabric.HostProgram, s *State, g switchGroup) error {
 	cfg := vswitch.Config{Name: g.name, Kind: vswitch.Internal, MTU: fabric.DefaultMTU,
-		FloodUnknown: c.Profile.Knobs.UnknownUnicast == "flood"}
+		FloodUnknown: c.Profile.Knobs.UnknownUnicast == "flood", DropWhenFull: c.Profile.Knobs.UFTFull == "drop"}
 	sp := fabric.SwitchProgram{}
 	ext := g.nets[0].Uplink != ""
 	if ext {
@@ -183,7 +183,7 @@ func (c *Compiler) internalHost(p *fabric.HostProgram, cfg *vswitch.Config, n *N
 func (c *Compiler) compileExternal(p *fabric.HostProgram, s *State, g switchGroup, a *Adapter) error {
 	x := &external{c: c, p: p, s: s, a: a, name: g.name, hostMAC: a.MAC}
 	x.cfg = vswitch.Config{Name: g.name, Kind: vswitch.External, VFP: true, MTU: a.MTU,
-		FloodUnknown: c.Profile.Knobs.UnknownUnicast == "flood"}
+		FloodUnknown: c.Profile.Knobs.UnknownUnicast == "flood", DropWhenFull: c.Profile.Knobs.UFTFull == "drop"}
 	for _, n := range g.nets {
 		x.addNetwork(n)
 	}

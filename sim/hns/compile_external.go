@@ -1,6 +1,7 @@
 package hns
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -164,7 +165,7 @@ func (x *external) hostLayers() []vfp.Layer {
 	var ls []vfp.Layer
 	for _, n := range x.s.Networks {
 		if net := x.byNet[n.Num]; net != nil && hasHostRoute(n) {
-			ls = append(ls, net.HostLayer("VNET_HOST_ROUTE_"+n.Doc.Name))
+			ls = append(ls, net.HostLayer(fmt.Sprintf("VNET_HOST_ROUTE_LAYER_%d", n.Num)))
 		}
 	}
 	return ls
@@ -301,7 +302,7 @@ func (c *Compiler) containerNIC(p *fabric.HostProgram, sw string, n *Network, e 
 	}
 	ip := fabric.InterfaceProgram{
 		Compartment: e.Compartment, Name: "vEthernet (" + e.Doc.ID[:min(8, len(e.Doc.ID))] + ")", Switch: sw,
-		Port: EndpointPort(e.Num), MAC: e.MAC, MTU: mtu(e),
+		Port: EndpointPort(e.Num), MAC: e.MAC, MTU: c.mtu(n, e),
 		Autoconfigure: n.Type == hcn.Transparent, DHCP: usesDHCP(n, e),
 		Forward: onHost(e),
 	}
@@ -336,13 +337,13 @@ func zeroOf(a netip.Addr) netip.Addr {
 // mtu of a container's interface: an explicit parameter, else the Ethernet
 // MTU less what a policy says that encapsulation takes (rules VS-42, OV-18
 // and D-18: 1500 unless the overhead was given).
-func mtu(e *Endpoint) int {
+func (c *Compiler) mtu(n *Network, e *Endpoint) int {
 	if p, ok := hcn.FindPolicy(e.Doc.Policies, hcn.PolicyInterfaceParameters); ok {
 		if v, err := hcn.DecodeSettings[hcn.InterfaceParametersSettings](p); err == nil && v.MTU != 0 {
 			return int(v.MTU)
 		}
 	}
-	if e.EncapGiven {
+	if e.EncapGiven || n.Type == hcn.Overlay && c.Profile.Knobs.OverlayMTU == "always" {
 		return fabric.DefaultMTU - int(e.EncapOverhead)
 	}
 	return fabric.DefaultMTU

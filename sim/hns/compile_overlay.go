@@ -18,7 +18,7 @@ func (x *external) overlayConfig(n *Network) overlay.Config {
 		Options: overlay.Options{
 			OuterTTL: uint8(k.OuterTTL), OuterDF: k.OuterDF, DSCPCopy: k.DSCPCopy, ECNCopy: k.ECNCopy,
 			DecTTL: k.DRDecrementsTTL, OversizeICMP: k.EncapOversize == "icmp", UnderlayMTU: x.a.MTU,
-			IPv6: k.IPv6Overlay, KeepSenderMAC: k.OVDeliveredMAC == "sender",
+			IPv6: k.IPv6Overlay, Replicate: k.OVBroadcast == "replicate", KeepSenderMAC: k.OVDeliveredMAC == "sender",
 		},
 	}
 	for _, sub := range n.Subnets {

@@ -20,6 +20,8 @@ type pools struct {
 	hostIPs []netip.Addr
 	icmp    bool // knob vfpIcmpNat
 	idle    int64
+	block   int  // knob vfpPortBlock
+	overlay bool // knob overlayOutbound
 	byEP    map[uint32]*endpointNAT
 	pending map[uint32]*endpointNAT // of the state being compiled
 	undo    []func()
@@ -142,7 +144,11 @@ func (p *pools) rollback() {
 // asks for those alone (rules L2B-21, L2B-22, L2B-28).
 func (p *pools) wish(n *Network, e *Endpoint) (*endpointNAT, error) {
 	w := &endpointNAT{}
-	for _, pol := range hcn.FindPolicies(e.Doc.Policies, hcn.PolicyOutBoundNAT) {
+	outbound := hcn.FindPolicies(e.Doc.Policies, hcn.PolicyOutBoundNAT)
+	if n.Type == hcn.Overlay && !p.overlay {
+		outbound = nil // D-22: accepted, without effect
+	}
+	for _, pol := range outbound {
 		set, err := hcn.DecodeSettings[hcn.OutBoundNATSettings](pol)
 		if err != nil {
 			return nil, err
@@ -308,7 +314,7 @@ func portTaken(u portUse, held vfp.Use) error {
 // cannot be programmed (rule L2B-23).
 func (p *pools) openPools(owner uint64, want *endpointNAT) error {
 	open := func(proto uint8) (*vfp.NATPool, error) {
-		pool, err := vfp.NewNATPool(p.space(want.out.To), proto, owner, want.max)
+		pool, err := vfp.NewNATPool(p.space(want.out.To), proto, owner, want.max, p.block)
 		if err != nil {
 			return nil, &hcn.Error{Code: hcn.ErrPortAlreadyExists, Detail: err.Error()}
 		}
@@ -369,7 +375,7 @@ func (p *pools) layer(e *Endpoint, routed func(netip.Addr) bool) []vfp.Layer {
 func newPools(host *vfp.PortSpace, profile hcn.Profile, adapters []Adapter) pools {
 	p := pools{
 		host: host, virtual: map[netip.Addr]*vfp.PortSpace{}, byEP: map[uint32]*endpointNAT{},
-		icmp: profile.Knobs.VFPICMPNAT, idle: int64(profile.Knobs.VFPNATIdle),
+		icmp: profile.Knobs.VFPICMPNAT, block: profile.Knobs.VFPPortBlock, overlay: profile.Knobs.OverlayOutbound, idle: int64(profile.Knobs.VFPNATIdle),
 	}
 	for _, a := range adapters {
 		for _, pfx := range a.Addrs {

@@ -84,9 +84,7 @@ func (s *Service) begin() *tx {
 // and makes it current. Nothing has changed when it returns an error, which
 // always is an *hcn.Error.
 func (s *Service) change(op func(t *tx) error) error {
-	s.mu.Lock()
 	notes, err := s.commit(op)
-	s.mu.Unlock()
 	if err != nil {
 		return hcn.AsError(err)
 	}
@@ -103,6 +101,8 @@ func (s *Service) notify(n Notification) {
 }
 
 func (s *Service) commit(op func(t *tx) error) ([]Notification, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock() // also when programming panics: teardown must not hang
 	if s.stopped {
 		return nil, hcn.Errorf(hcn.ErrUnknownInterface, "the service is not running")
 	}

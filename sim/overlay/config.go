@@ -58,6 +58,7 @@ type Options struct {
 	DecTTL       bool // the distributed router takes a hop (OV-17)
 	OversizeICMP bool // answer ICMP 3/4 instead of dropping silently (OV-19)
 	UnderlayMTU  int  // 0: 1500
+	Replicate    bool // broadcasts go to every host that is known (OV-11, D-25)
 	IPv6         bool // carry IPv6 between endpoints (OV-28)
 	// KeepSenderMAC delivers routed frames with the source MAC that they
 	// arrived with instead of the local DR MAC (OV-13, contract 0.5).

@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/hnsim/hnsim/sim/vfp"
 	"github.com/hnsim/hnsim/sim/wire"
@@ -29,7 +30,7 @@ func (n *Network) EndpointLayers(l Local) []vfp.Layer {
 			Groups: []vfp.Group{{
 				Name: "VNET_GROUP_ENCAP_OUT", Dir: vfp.Out, Rules: []vfp.Rule{
 					{ID: "FLOOD_LOCAL", Priority: 100, Match: vfp.Match{Func: toGroup, Note: "broadcast or multicast"},
-						Action: flood{}, Terminating: true, Cite: "OV-11"},
+						Action: flood{n, l.VNI}, Terminating: true, Cite: "OV-11"},
 					{ID: "SNAT_ROUTE", Priority: 200, Match: vfp.Match{Func: sourceTranslated, Note: "source translated by NAT"},
 						Action: viaHostNIC{}, Terminating: true, Cite: "OV-20"},
 					{ID: "CA_ROUTE", Priority: 300, Match: vfp.Match{Func: isIP, Note: "IP"},
@@ -51,14 +52,42 @@ func sourceTranslated(w *vfp.Walk) bool {
 	return w.H.Src.IsValid() && w.H.Src != w.In.Src
 }
 
-// flood delivers to the local ports of the VNI only (rule OV-11).
-type flood struct{}
+// flood delivers to the local ports of the VNI (rule OV-11) and, with the knob,
+// one encapsulated copy to every host that has endpoints of it.
+type flood struct {
+	n   *Network
+	vni uint32
+}
 
 func (flood) Name() string { return "floodlocal" }
 
-func (flood) Apply(w *vfp.Walk) vfp.Outcome {
+func (a flood) Apply(w *vfp.Walk) vfp.Outcome {
 	w.Fwd = vfp.Forward{Kind: vfp.LocalFlood}
+	if a.n.cfg.Options.Replicate {
+		w.NoCache = true
+		for _, pa := range a.n.peers(a.vni) {
+			w.Tunnels = append(w.Tunnels, a.n.encapTo(w, pa, a.vni))
+		}
+	}
 	return vfp.Continue
+}
+
+// peers are the provider addresses behind remote endpoints and remote subnets
+// of a VNI, each once, ascending.
+func (n *Network) peers(vni uint32) []netip.Addr {
+	var out []netip.Addr
+	for i := range n.cfg.Remotes {
+		if r := &n.cfg.Remotes[i]; r.VNI == vni && r.PA.IsValid() {
+			out = append(out, r.PA)
+		}
+	}
+	for i := range n.subnets {
+		if n.subnets[i].VNI == vni {
+			out = append(out, n.subnets[i].PA)
+		}
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return slices.Compact(out)
 }
 
 // viaHostNIC sends a translated packet through the host's own neighbour
@@ -138,14 +167,19 @@ func (a routeCA) encap(w *vfp.Walk, pa netip.Addr, vni uint32) vfp.Outcome {
 		return a.oversize(w)
 	}
 	w.MaxLen = longest
-	w.Encap = vfp.Encap{
-		Kind: vfp.VXLAN, Src: cfg.PA, Dst: pa, VNI: vni,
-		SrcPort: entropy(w.H), DstPort: cfg.Port,
-		TTL: cfg.Options.OuterTTL, DF: cfg.Options.OuterDF,
-		DSCPCopy: cfg.Options.DSCPCopy, ECNCopy: cfg.Options.ECNCopy,
-	}
+	w.Encap = a.n.encapTo(w, pa, vni)
 	w.Fwd = vfp.Forward{Kind: vfp.ToPA}
 	return vfp.Continue
+}
+
+// encapTo is the outer header of a packet to a host.
+func (n *Network) encapTo(w *vfp.Walk, pa netip.Addr, vni uint32) vfp.Encap {
+	o := &n.cfg.Options
+	return vfp.Encap{
+		Kind: vfp.VXLAN, Src: n.cfg.PA, Dst: pa, VNI: vni,
+		SrcPort: entropy(w.H), DstPort: n.cfg.Port,
+		TTL: o.OuterTTL, DF: o.OuterDF, DSCPCopy: o.DSCPCopy, ECNCopy: o.ECNCopy,
+	}
 }
 
 // oversize is what happens to a packet that the underlay cannot carry (rule

@@ -8,7 +8,7 @@ import (
 
 // ErrNoPortBlock is what programming a NAT pool fails with when the host has
 // no free block of ports (rule L2B-23). The control plane reports 0x803B0013.
-var ErrNoPortBlock = errors.New("no free block of 64 ports in the dynamic range")
+var ErrNoPortBlock = errors.New("no free block of ports in the dynamic range")
 
 // DefaultPoolPorts bounds a pool when MaxPortPoolUsage does not: sixteen
 // blocks. The real default is not published.
@@ -17,6 +17,7 @@ const DefaultPoolPorts = 16 * VFPBlock
 // natBlock is 64 ports of a PortSpace.
 type natBlock struct {
 	base uint16
+	size int
 	at   int               // place in the pool
 	flow [VFPBlock]slotRef // who uses the port
 }
@@ -44,15 +45,20 @@ type NATPool struct {
 	// that is full is not searched for dead flows earlier.
 	barren int64
 	closed bool
+	block  int // ports of a block, at most VFPBlock
 }
 
 // NewNATPool reserves the first block and returns the pool, or ErrNoPortBlock.
-// maxPorts is MaxPortPoolUsage; zero means DefaultPoolPorts.
-func NewNATPool(space *PortSpace, proto uint8, owner uint64, maxPorts int) (*NATPool, error) {
+// maxPorts is MaxPortPoolUsage; zero means DefaultPoolPorts. Blocks have 64
+// ports, or those of the one argument behind, which 64 bounds (knob vfpPortBlock).
+func NewNATPool(space *PortSpace, proto uint8, owner uint64, maxPorts int, block ...int) (*NATPool, error) {
 	if maxPorts <= 0 {
 		maxPorts = DefaultPoolPorts
 	}
-	n := &NATPool{space: space, proto: proto, owner: owner, max: maxPorts}
+	n := &NATPool{space: space, proto: proto, owner: owner, max: maxPorts, block: VFPBlock}
+	if len(block) > 0 && block[0] > 0 {
+		n.block = min(block[0], VFPBlock)
+	}
 	if !n.grow() {
 		return nil, ErrNoPortBlock
 	}
@@ -83,12 +89,12 @@ func (n *NATPool) Blocks() []PortRange {
 // InUse is the number of ports that flows hold.
 func (n *NATPool) InUse() int { return n.inUse }
 
-func (b *natBlock) ports() PortRange { return PortRange{b.base, b.base + VFPBlock - 1} }
+func (b *natBlock) ports() PortRange { return PortRange{b.base, b.base + uint16(b.size) - 1} }
 
 func (n *NATPool) grow() bool {
-	r, ok := n.space.ReserveBlock(n.proto, VFPUse, VFPBlock, n.owner)
+	r, ok := n.space.ReserveBlock(n.proto, VFPUse, n.block, n.owner)
 	if ok {
-		n.blocks = append(n.blocks, &natBlock{base: r.Lo, at: len(n.blocks)})
+		n.blocks = append(n.blocks, &natBlock{base: r.Lo, size: n.block, at: len(n.blocks)})
 		n.used = append(n.used, 0)
 	}
 	return ok
@@ -101,14 +107,14 @@ func (n *NATPool) take(s *FlowStore, now int64) (natHold, bool) {
 	if n.closed {
 		return natHold{}, false
 	}
-	if n.inUse >= min(n.max, len(n.blocks)*VFPBlock) && now >= n.barren {
+	if n.inUse >= min(n.max, len(n.blocks)*n.block) && now >= n.barren {
 		n.reclaim(s, now)
 	}
 	if n.inUse >= n.max {
 		return natHold{}, false
 	}
-	if n.inUse == len(n.blocks)*VFPBlock {
-		n.cursor = len(n.blocks) * VFPBlock
+	if n.inUse == len(n.blocks)*n.block {
+		n.cursor = len(n.blocks) * n.block
 		if !n.grow() {
 			return natHold{}, false
 		}
@@ -116,19 +122,19 @@ func (n *NATPool) take(s *FlowStore, now int64) (natHold, bool) {
 	for i := range len(n.blocks) + 1 { // one more: the part of the first block before the cursor
 		at := n.cursor
 		if i > 0 {
-			at = (n.cursor/VFPBlock + i) * VFPBlock
+			at = (n.cursor/n.block + i) * n.block
 		}
-		at %= len(n.blocks) * VFPBlock
-		open := ^n.used[at/VFPBlock] >> (at % VFPBlock) << (at % VFPBlock)
+		at %= len(n.blocks) * n.block
+		open := ^n.used[at/n.block] & n.whole() >> (at % n.block) << (at % n.block)
 		if open == 0 {
 			continue
 		}
 		bit := bits.TrailingZeros64(open)
-		n.used[at/VFPBlock] |= 1 << bit
-		b := n.blocks[at/VFPBlock]
+		n.used[at/n.block] |= 1 << bit
+		b := n.blocks[at/n.block]
 		b.flow[bit] = slotRef{}
 		n.inUse++
-		n.cursor = (at/VFPBlock*VFPBlock + bit + 1) % (len(n.blocks) * VFPBlock)
+		n.cursor = (at/n.block*n.block + bit + 1) % (len(n.blocks) * n.block)
 		return natHold{n, b, b.base + uint16(bit)}, true
 	}
 	return natHold{}, false
@@ -176,14 +182,17 @@ func (n *NATPool) release(h natHold) {
 	}
 }
 
+// whole is the bitmap of a block all of whose ports are in use.
+func (n *NATPool) whole() uint64 { return 1<<n.block - 1 }
+
 func (n *NATPool) drop(b *natBlock) {
 	n.blocks = append(n.blocks[:b.at], n.blocks[b.at+1:]...)
 	n.used = append(n.used[:b.at], n.used[b.at+1:]...)
 	for i, later := range n.blocks[b.at:] {
 		later.at = b.at + i
 	}
-	if n.cursor >= b.at*VFPBlock {
-		n.cursor = b.at * VFPBlock % (len(n.blocks) * VFPBlock)
+	if n.cursor >= b.at*n.block {
+		n.cursor = b.at * n.block % (len(n.blocks) * n.block)
 	}
 	n.space.ReleaseRange(n.proto, b.ports(), n.owner)
 }

@@ -71,10 +71,13 @@ type Walk struct {
 	Encap  Encap  // push these
 	DecTTL uint8  // hops to take off the TTL
 
-	Fwd      Forward
-	Drop     Drop
-	Replies  [][]byte // frames to send back through the source port (proxy ARP, ICMP errors)
-	NewFrame []byte   // replaces the whole frame (payload rewrites of ARP and ND); never cached
+	Fwd     Forward
+	Drop    Drop
+	Replies [][]byte // frames to send back through the source port (proxy ARP, ICMP errors)
+	// Tunnels are further copies of a flooded frame, one an encapsulation, to
+	// send through the external port (unicast replication, OV-11).
+	Tunnels  []Encap
+	NewFrame []byte // replaces the whole frame (payload rewrites of ARP and ND); never cached
 
 	// MaxLen, when positive, is the longest entering frame (bytes) for which
 	// the walk's result may be reused: longer ones take the slow path again

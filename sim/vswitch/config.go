@@ -121,6 +121,7 @@ type Config struct {
 	Kind         Kind
 	VFP          bool // VFP forwarding extension enabled (VS-05, VS-06)
 	FloodUnknown bool // knob unknownUnicast=flood (VS-11)
+	DropWhenFull bool // knob uftFull=drop: no room for a flow drops its packet (VFP-10)
 	MTU          int  // IP MTU of the external side; a frame may have 14 (18 tagged) bytes more (VS-40)
 	Ports        []PortConfig
 }

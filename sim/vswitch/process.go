@@ -215,11 +215,38 @@ func (s *Switch) flood(f *transit, p *vfp.Packet, w *vfp.Walk, q *question, d *d
 		t := vfp.Diff(cw)
 		s.finish(f, c, &x, cw.Commit(c, &t))
 	}
+	copies += s.replicate(f, p, w, q)
 	if copies == 0 && d.none != vfp.DropNone {
 		s.drop(f, f.in, p, d.none)
 		return
 	}
 	s.consume(f, p)
+}
+
+// replicate sends a flooded frame into the tunnels that a layer named, each as
+// an encapsulated unicast (rule OV-11, D-25).
+func (s *Switch) replicate(f *transit, p *vfp.Packet, w *vfp.Walk, q *question) int {
+	dst := s.snap.external
+	if dst == nil {
+		return 0
+	}
+	for _, e := range w.Tunnels {
+		f.in.run.n.Copies++
+		c := &s.frame
+		copyPacket(c, p)
+		s.copied = *w
+		cw := &s.copied
+		cw.Encap = e
+		q.dom.settle(cw, dst)
+		if !s.layers(f, dst, c, cw, vfp.In) {
+			continue
+		}
+		x := exitFor(cw, dst)
+		x.toPA = true
+		t := vfp.Diff(cw)
+		s.finish(f, c, &x, cw.Commit(c, &t))
+	}
+	return len(w.Tunnels)
 }
 
 // finish sends a frame to its exit after its headers have been changed, unless

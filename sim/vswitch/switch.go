@@ -16,6 +16,8 @@ type Switch struct {
 	store   *vfp.FlowStore // layer flows of all ports
 	vxlan   []uint16       // UDP ports, empty for the default
 	noCache bool
+	// dropFull is Config.DropWhenFull; a port keeps what it was made with.
+	dropFull bool
 
 	// Scratch of the packet path. Frames and walks live here and not on the
 	// stack, so that nothing is allocated for them.
@@ -66,6 +68,7 @@ func (s *Switch) Apply(cfg *Config) error {
 	if err != nil {
 		return err
 	}
+	s.dropFull = cfg.DropWhenFull
 	for _, q := range snap.ports {
 		s.adopt(q)
 	}
@@ -89,7 +92,7 @@ func (s *Switch) Apply(cfg *Config) error {
 func (s *Switch) adopt(q *port) {
 	before := s.snap.port(q.cfg.ID)
 	if before == nil {
-		q.run = &portState{vfp: vfp.NewPort(q.cfg.ID, vfp.PortLimits{Store: s.store})}
+		q.run = &portState{vfp: vfp.NewPort(q.cfg.ID, vfp.PortLimits{Store: s.store, DropWhenFull: s.dropFull})}
 		if len(s.vxlan) > 0 {
 			q.run.vfp.Cache.SetVXLANPorts(s.vxlan...)
 		}
