@@ -205,8 +205,11 @@ func TestAnInterruptedRunReportsWhatItHas(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var ran atomic.Int32
 	r := mkRunner(t, Config{Parallel: 2, exec: func(ctx context.Context, sc *script.Scenario, _ backends.Backend, _ script.Options) *script.Result {
-		if ran.Add(1) == 5 {
+		switch n := ran.Add(1); {
+		case n == 5:
 			cancel()
+		case n > 5: // a worker that overtakes the one that cancels waits for it
+			<-ctx.Done()
 		}
 		if ctx.Err() != nil {
 			return &script.Result{ID: sc.ID, Status: script.Error, Reason: ctx.Err().Error()}
