@@ -74,7 +74,7 @@ standin: ## build the stand-in's DLLs into hnsim-out/standin (needs mingw)
 	sim/standin/shim/build.sh hnsim-out/standin
 
 test-wine: ## the stand-in's tests; a missing wine or mingw is a failure
-	HNSIM_REQUIRE_TOOLS=1 $(GO) test -count=1 ./sim/standin ./cmd/hnsim/internal/wine
+	HNSIM_REQUIRE_TOOLS=1 $(GO) test -count=1 ./sim/standin ./sim/standin/wine
 
 hcsshim-suite: build standin ## hcsshim's own tests under wine, each alone and all together
 	sim/standin/suite.sh ./hnsim hnsim-out/standin

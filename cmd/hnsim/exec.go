@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
-	"github.com/hnsim/hnsim/cmd/hnsim/internal/wine"
 	"github.com/hnsim/hnsim/sim/hcn"
+	"github.com/hnsim/hnsim/sim/standin/wine"
 )
 
 func (a *app) execCmd() *cobra.Command {
