@@ -2,126 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
-	"github.com/hnsim/hnsim/sim"
-	"github.com/hnsim/hnsim/sim/standin"
 )
-
-// standinFlags say which world a stand-in serves.
-type standinFlags struct {
-	listen, profile, calls string
-	hosts, containers      []string
-	knobs                  []string
-	seed                   uint64
-}
-
-func (f *standinFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:0", "loopback `address:port` to listen on; port 0 is a free one")
-	flags.StringVar(&f.profile, "profile", defaultProfile, "build `profile` of the hosts")
-	flags.StringArrayVar(&f.hosts, "host", []string{"h1=10.127.130.35/24"}, "`name=address/bits` of a host; repeatable, the first is the default")
-	flags.StringArrayVar(&f.containers, "container", nil, "`id` of a container that v1 attach finds running; repeatable")
-	flags.StringArrayVar(&f.knobs, "knob", nil, "`name=value` of a contract knob, over the profile's; repeatable")
-	flags.Uint64Var(&f.seed, "seed", 1, "`number` from which all randomness follows")
-	flags.StringVar(&f.calls, "calls", "", "`file` for a record of every call, one JSON object a line")
-}
-
-// world makes the world of the flags.
-func (f *standinFlags) world() (*sim.World, error) {
-	cfg := sim.Config{Seed: f.seed, Profile: f.profile, Knobs: map[string]string{}}
-	for _, k := range f.knobs {
-		name, value, ok := strings.Cut(k, "=")
-		if !ok || name == "" {
-			return nil, fmt.Errorf("--knob %q: expected name=value", k)
-		}
-		cfg.Knobs[name] = value
-	}
-	w, err := sim.New(cfg)
-	if err != nil {
-		return nil, err
-	}
-	for i, h := range f.hosts {
-		name, addr, _ := strings.Cut(h, "=")
-		prefix, err := netip.ParsePrefix(addr)
-		if err != nil || name == "" {
-			return nil, fmt.Errorf("--host %q: expected name=address/bits", h)
-		}
-		host := sim.HostConfig{Name: name, Addrs: []netip.Prefix{prefix}, MAC: [6]byte{0x00, 0x15, 0x5D, 0x82, 0x00, byte(0x23 + i)}}
-		if _, err := w.AddHost(host); err != nil {
-			return nil, err
-		}
-	}
-	return w, nil
-}
-
-// service is a stand-in that is serving.
-type service struct {
-	*standin.Server
-	world *sim.World
-	calls *os.File
-	done  chan error
-	once  sync.Once
-	err   error
-}
-
-// startStandin makes the world and serves it. Virtual time follows the clock,
-// so that drivers which wait for an address see it come.
-func (a *app) startStandin(f *standinFlags) (*service, error) {
-	w, err := f.world()
-	if err != nil {
-		return nil, err
-	}
-	s := &service{world: w, done: make(chan error, 1)}
-	cfg := standin.Config{Listen: f.listen}
-	for _, h := range w.Hosts() {
-		cfg.Hosts = append(cfg.Hosts, standin.Host{Name: h.Name(), HNS: h.HNS})
-	}
-	last := time.Now()
-	cfg.Before = func() {
-		now := time.Now()
-		// A world that cannot settle is a finding of the next scenario, not a
-		// reason to refuse the call.
-		_ = w.Loop().Advance(now.Sub(last))
-		last = now
-	}
-	if f.calls != "" {
-		if s.calls, err = os.Create(f.calls); err != nil {
-			return nil, exit.With(exit.NotTested, err)
-		}
-		enc := json.NewEncoder(s.calls)
-		cfg.OnCall = func(c standin.Call) { _ = enc.Encode(c) }
-	}
-	if s.Server, err = standin.Listen(cfg); err != nil {
-		return nil, err
-	}
-	for _, id := range f.containers {
-		s.AddContainer(id)
-	}
-	go func() { s.done <- s.Serve() }()
-	return s, nil
-}
-
-// stop ends the service; it may be called again.
-func (s *service) stop() error {
-	s.once.Do(func() {
-		s.err = errors.Join(s.Close(), <-s.done)
-		if s.calls != nil {
-			s.err = errors.Join(s.err, s.calls.Close())
-		}
-	})
-	return s.err
-}
 
 func (a *app) serveCmd() *cobra.Command {
 	var f standinFlags
