@@ -11,7 +11,7 @@ PKG      ?= ./...
 .PHONY: help build test race vet lint fmt fuzz-short windows mutate scenarios determinism cover docs golden ci clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the program as ./hnsim
 	$(GO) build -o hnsim ./cmd/hnsim
@@ -68,13 +68,19 @@ clean: ## remove what the targets above made
 	rm -rf hnsim hnsim.exe hnsim-out cover.out cover.html cmd/hnsim/README.md.tmp
 
 # The HNS stand-in: unmodified Windows drivers under wine against the model.
-.PHONY: standin test-wine hcsshim-suite
+.PHONY: standin test-wine suites hcsshim-suite hnslib-suite cni-suite
 
 standin: ## build the stand-in's DLLs into hnsim-out/standin (needs mingw)
 	sim/standin/shim/build.sh hnsim-out/standin
 
 test-wine: ## the stand-in's tests; a missing wine or mingw is a failure
-	HNSIM_REQUIRE_TOOLS=1 $(GO) test -count=1 ./sim/standin ./sim/standin/wine
+	HNSIM_REQUIRE_TOOLS=1 $(GO) test -count=1 ./sim/standin/...
 
-hcsshim-suite: build standin ## hcsshim's own tests under wine, each alone and all together
-	sim/standin/suite.sh ./hnsim hnsim-out/standin
+suites: ## the three suites below
+	$(GO) run ./sim/standin/suite hcsshim hnslib cni
+
+hcsshim-suite: ## hcsshim's own tests under wine, each alone and all together
+hnslib-suite: ## the same for hnslib, which kube-proxy uses
+cni-suite: ## the same for pkg/hns of the CNI plugins
+hcsshim-suite hnslib-suite cni-suite:
+	$(GO) run ./sim/standin/suite $(@:-suite=)
