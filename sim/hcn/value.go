@@ -86,16 +86,20 @@ type parser struct {
 	src   []byte
 	pos   int
 	depth int
+	limit int // of depth
 }
 
 // parse reads one JSON text. It is stricter about place than encoding/json,
 // whose errors have an offset only: the error has line, column and what was
 // found there.
-func parse(src []byte) (*node, *Error) {
+func parse(src []byte) (*node, *Error) { return parseTo(src, maxDepth) }
+
+// parseTo is parse with a bound of nesting.
+func parseTo(src []byte, depth int) (*node, *Error) {
 	if len(src) > maxDocumentLen {
 		return nil, Errorf(ErrInvalidJSON, "the document has %d bytes, more than %d", len(src), maxDocumentLen)
 	}
-	p := &parser{src: src}
+	p := &parser{src: src, limit: depth}
 	// PowerShell 5 writes files with a byte order mark.
 	if len(src) >= 3 && src[0] == 0xEF && src[1] == 0xBB && src[2] == 0xBF {
 		p.pos = 3
@@ -207,8 +211,8 @@ func (p *parser) word(n *node) *Error {
 }
 
 func (p *parser) enter() *Error {
-	if p.depth++; p.depth > maxDepth {
-		e := p.fail(fmt.Sprintf("at most %d nested objects and lists", maxDepth))
+	if p.depth++; p.depth > p.limit {
+		e := p.fail(fmt.Sprintf("at most %d nested objects and lists", p.limit))
 		return e
 	}
 	p.pos++

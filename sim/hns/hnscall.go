@@ -332,14 +332,14 @@ func (r *v1Request) accelnet() ([]byte, error) {
 	}
 	type entry struct{ MacAddress string }
 	list := []entry{}
-	err := r.s.read(func(*State) error {
+	err := r.s.change(func(t *tx) error {
 		switch r.method {
 		case "POST":
-			r.s.accelnet = given
+			t.next.accelnet, t.dirty = given, true
 		case "DELETE":
-			r.s.accelnet = nil
+			t.next.accelnet, t.dirty = nil, true
 		}
-		for _, m := range r.s.accelnet {
+		for _, m := range t.next.accelnet {
 			list = append(list, entry{m})
 		}
 		return nil

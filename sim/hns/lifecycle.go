@@ -35,6 +35,38 @@ func (s *Service) Start() error {
 	})
 }
 
+// Resume makes a new service go on from a stored state, as HNS does when it
+// starts again on a host that stayed up (G.5): what Start forgets is forgotten,
+// everything else is as it was, and the data plane is programmed with it. The
+// service must not have been used before. The error tells what in the state
+// cannot be, or what the data plane refuses.
+func (s *Service) Resume(stored *State) error {
+	if err := stored.check(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	fresh := s.cur
+	s.cur = stored
+	s.mu.Unlock()
+	err := s.Start()
+	if err != nil {
+		s.mu.Lock()
+		s.cur = fresh
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// Persist sets the hook that stores changes: it is called with the service's
+// lock held, after Apply and before the change becomes current. An error from
+// it is the operation's answer and undoes the operation. prev and next are as
+// StoreDelta wants them.
+func (s *Service) Persist(hook func(prev, next *State) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.persist = hook
+}
+
 // Restart stops and starts the service.
 func (s *Service) Restart() error {
 	s.Stop()

@@ -1,6 +1,7 @@
 package hns
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -16,8 +17,7 @@ type Service struct {
 	cfg     Config
 	cur     *State
 	stopped bool
-	// accelnet are the MAC addresses of /accelnet/.
-	accelnet []string
+	persist func(prev, next *State) error
 }
 
 // New makes the service of a host with its built-in namespace. Apply is not
@@ -119,8 +119,24 @@ func (s *Service) commit(op func(t *tx) error) ([]Notification, error) {
 			return nil, err
 		}
 	}
+	if err := s.keep(t.next); err != nil {
+		return nil, err
+	}
 	s.cur = t.next
 	return t.notes, nil
+}
+
+// keep hands a state that is in effect to the persist hook. If that fails the
+// data plane goes back to the current one.
+func (s *Service) keep(next *State) error {
+	if s.persist == nil {
+		return nil
+	}
+	err := s.persist(s.cur, next)
+	if err != nil && s.cfg.Apply != nil {
+		err = errors.Join(err, s.cfg.Apply(s.cur))
+	}
+	return err
 }
 
 // read runs a function on the current state.

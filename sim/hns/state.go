@@ -18,6 +18,7 @@ type State struct {
 	LoadBalancers []*LoadBalancer
 	Routes        []*Route
 
+	accelnet []string // MAC addresses of /accelnet/
 	counters counters
 }
 
