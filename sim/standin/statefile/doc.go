@@ -1,0 +1,37 @@
+// Package statefile keeps the state of a stand-in in one file, so that a crash
+// at any moment loses nothing that was acknowledged. It knows records, their
+// order and their checksums; what is in a record is the business of sim/hns.
+//
+// # Format
+//
+// A state file is text, one record a line:
+//
+//	hnsim-state 1
+//	6f1d9a3c 41 {"seq":0,"durable":0,"meta":{"profile":"ws2025"}}
+//	0b64c1e2 978 {"seq":1,"durable":0,"host":"h1","delta":{...}}
+//
+// The first line is the format and its version. A record is the CRC-32C of its
+// JSON in eight hexadecimal digits, the length of the JSON in bytes, and the
+// JSON, which has no line break. seq counts the records; record 0 has the meta
+// data of the world. The deltas of a host, in order, give its state
+// (hns.Stored). durable is the last record that was known to be on the disk
+// when this one was written.
+//
+// # Writing
+//
+// A new file is written under a name of its own, synced, renamed into place,
+// and the folder is synced. Changes are appended; Sync returns when all of
+// them are on the disk, and one sync serves everybody who waits. When the
+// appended records outweigh what the file began with, Rewrite replaces it in
+// the same way as a new one.
+//
+// # Reading
+//
+// A crash may leave the last records in pieces, in any order of their blocks.
+// A broken record is therefore the torn end of the file, and is cut off with
+// all that follows, unless a later record proves that it was on the disk when
+// that one was written: then acknowledged changes are damaged, and the file is
+// refused. So is a file that is not one of these, one of a newer version, and
+// one that another process has open (where the system has flock). A refused
+// file is not touched.
+package statefile
