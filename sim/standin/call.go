@@ -90,6 +90,21 @@ func (s *Server) call(ses *session, host *Host, req *Request) Response {
 	if req.Function == waitFunction {
 		return s.wait(ses, req)
 	}
+	resp := s.callLocked(ses, host, req)
+	if err := s.durable(); err != nil {
+		return failure(err)
+	}
+	return resp
+}
+
+func (s *Server) durable() error {
+	if s.cfg.Durable == nil {
+		return nil
+	}
+	return s.cfg.Durable()
+}
+
+func (s *Server) callLocked(ses *session, host *Host, req *Request) Response {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cfg.Before != nil {
@@ -109,11 +124,16 @@ func (s *Server) call(ses *session, host *Host, req *Request) Response {
 			c.resp.Texts[1] = Str(hcsError(err))
 		}
 	}
+	s.recorded(c.record(start, s.cfg.Now().Sub(start)))
+	return c.resp
+}
+
+// recorded counts a call and passes it on.
+func (s *Server) recorded(c Call) {
 	s.stats.Calls++
 	if s.cfg.OnCall != nil {
-		s.cfg.OnCall(c.record(start, s.cfg.Now().Sub(start)))
+		s.cfg.OnCall(c)
 	}
-	return c.resp
 }
 
 func (c *call) run() error {
@@ -280,7 +300,7 @@ func (c *call) hnsCall() error {
 }
 
 func (c *call) registerCallback() error {
-	sub := &subscription{host: c.host.Name, queue: make(chan hns.Notification, maxWaiting), closed: make(chan struct{})}
+	sub := newSubscription(c.host.Name)
 	if err := c.answerHandle(&handle{kind: subscriptionHandle, sub: sub}); err != nil {
 		return err
 	}

@@ -58,19 +58,31 @@ type greeting struct {
 	token, host Text
 }
 
-// readFrame reads a payload of at most limit bytes. Memory grows with what
-// arrives, not with what the length promises.
+// readFrame reads a payload of at most limit bytes.
 func readFrame(r io.Reader, limit int) ([]byte, error) {
+	n, err := readLength(r, limit)
+	if err != nil {
+		return nil, err
+	}
+	return readBody(r, n)
+}
+
+func readLength(r io.Reader, limit int) (int, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return nil, err // io.EOF between frames is the regular end
+		return 0, err // io.EOF between frames is the regular end
 	}
 	n := binary.LittleEndian.Uint32(head[:])
 	if uint64(n) > uint64(limit) {
-		return nil, badFrame("a frame of %d bytes: at most %d are accepted", n, limit)
+		return 0, badFrame("a frame of %d bytes: at most %d are accepted", n, limit)
 	}
+	return int(n), nil
+}
+
+// readBody reads what the length promised. Memory grows with what arrives.
+func readBody(r io.Reader, n int) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, int64(n)))
-	if err == nil && len(body) < int(n) {
+	if err == nil && len(body) < n {
 		err = io.ErrUnexpectedEOF
 	}
 	return body, err

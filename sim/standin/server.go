@@ -31,21 +31,43 @@ type Config struct {
 	Listen string
 	// Token is what clients must know; empty makes a random one.
 	Token string
+	// AllowRemote lets Listen be an address of any network. The token then
+	// crosses it unencrypted.
+	AllowRemote bool
 	// Before runs before every call, with all calls shut out: the place to
 	// move virtual time.
 	Before func()
 	// OnCall receives every call after it, one after another.
 	OnCall func(Call)
+	// Durable runs after every call, outside of the calls' lock and before the
+	// answer goes out: the place to wait until the change is on the disk. Its
+	// error becomes the answer.
+	Durable func() error
+	// HTTP takes over connections that speak HTTP instead of the protocol of
+	// the DLLs; nil refuses them.
+	HTTP func(net.Conn)
+	// MaxConnections are open at a time; 0 is DefaultConnections.
+	MaxConnections int
+	// MaxInFlight bounds the bytes of requests that are being read or carried
+	// out, over all connections; 0 is DefaultInFlight.
+	MaxInFlight int64
 	// Now is the clock of Call.Time; nil is time.Now.
 	Now func() time.Time
 	// GreetingTimeout ends connections that do not greet; 0 is ten seconds.
 	GreetingTimeout time.Duration
 }
 
+// Defaults of the bounds in Config.
+const (
+	DefaultConnections = 1024
+	DefaultInFlight    = 256 << 20
+)
+
 // Call is a call that was carried out.
 type Call struct {
 	Time     time.Time     `json:"t"`
 	Took     time.Duration `json:"tookNs"`
+	Via      string        `json:"via,omitempty"` // another way in than the DLLs
 	Session  uint64        `json:"session"`
 	Host     string        `json:"host"`
 	Function string        `json:"fn"`
@@ -75,14 +97,16 @@ type Server struct {
 
 	mu       sync.Mutex // everything below, and the world
 	sessions map[uint64]*session
-	conns    map[net.Conn]bool
+	conns    map[net.Conn]bool // false: handed over to HTTP
 	compute  map[string]*computeSystem
 	guests   map[string]*guestService
 	stats    Stats
 	closed   bool
 
-	subs atomic.Pointer[[]*subscription] // replaced with mu held, read without
-	wg   sync.WaitGroup
+	subs   atomic.Pointer[[]*subscription] // replaced with mu held, read without
+	wg     sync.WaitGroup
+	budget *budget
+	turned chan struct{} // connections beyond the bound that are being told so
 }
 
 // Listen makes a server and opens its port. Serve must follow.
@@ -94,7 +118,7 @@ func Listen(cfg Config) (*Server, error) {
 		cfg.Listen = "127.0.0.1:0"
 	}
 	addr, err := netip.ParseAddrPort(cfg.Listen)
-	if err != nil || !addr.Addr().IsLoopback() {
+	if err != nil || !cfg.AllowRemote && !addr.Addr().IsLoopback() {
 		return nil, fmt.Errorf("standin: cannot listen on %q: expected a loopback address with a port, such as 127.0.0.1:0", cfg.Listen)
 	}
 	if cfg.Token == "" {
@@ -110,11 +134,18 @@ func Listen(cfg Config) (*Server, error) {
 	if cfg.GreetingTimeout == 0 {
 		cfg.GreetingTimeout = 10 * time.Second
 	}
+	if cfg.MaxConnections <= 0 {
+		cfg.MaxConnections = DefaultConnections
+	}
+	if cfg.MaxInFlight <= 0 {
+		cfg.MaxInFlight = DefaultInFlight
+	}
 	ln, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return nil, err
 	}
 	return &Server{
+		budget: newBudget(max(cfg.MaxInFlight, MaxRequest)), turned: make(chan struct{}, maxTurned),
 		cfg: cfg, ln: ln, sessions: map[uint64]*session{}, conns: map[net.Conn]bool{},
 		compute: map[string]*computeSystem{}, guests: map[string]*guestService{},
 	}, nil
@@ -154,6 +185,12 @@ func (s *Server) Serve() error {
 			conn.Close()
 			return nil
 		}
+		if len(s.conns) >= s.cfg.MaxConnections {
+			s.stats.Refused++
+			s.mu.Unlock()
+			s.turnAway(conn)
+			continue
+		}
 		s.conns[conn] = true
 		s.wg.Add(1)
 		s.mu.Unlock()
@@ -162,7 +199,8 @@ func (s *Server) Serve() error {
 }
 
 // Close ends the server: no new client, calls that are under way finish, the
-// connections end. It returns when every connection has gone.
+// connections of DLLs end. It returns when every one of those has gone; those
+// that speak HTTP are the business of who took them over.
 func (s *Server) Close() error {
 	err := s.ln.Close()
 	s.mu.Lock()
@@ -170,7 +208,10 @@ func (s *Server) Close() error {
 	for _, sub := range s.subscribers() {
 		sub.close()
 	}
-	for c := range s.conns {
+	for c, ours := range s.conns {
+		if !ours {
+			continue
+		}
 		// Reading ends at once; an answer that is being written still goes out.
 		_ = c.SetReadDeadline(time.Unix(1, 0))
 	}
@@ -179,38 +220,105 @@ func (s *Server) Close() error {
 	return err
 }
 
+// readWithin sets how long the next reading may take; 0 is for ever. It fails
+// when the server is being closed, which has set a deadline of its own.
+func (s *Server) readWithin(conn net.Conn, d time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return net.ErrClosed
+	}
+	if d == 0 {
+		return conn.SetReadDeadline(time.Time{})
+	}
+	return conn.SetReadDeadline(time.Now().Add(d))
+}
+
 // client serves one connection.
 func (s *Server) client(conn net.Conn) {
-	var ses *session
-	defer func() {
-		conn.Close()
-		s.mu.Lock()
-		delete(s.conns, conn)
-		s.leave(ses)
-		s.mu.Unlock()
-		s.wg.Done()
-	}()
+	defer s.wg.Done()
+	if s.readWithin(conn, s.cfg.GreetingTimeout) != nil {
+		s.forget(conn, nil)
+		return
+	}
+	first, http, err := sniff(conn)
+	if err == nil && http && s.cfg.HTTP != nil {
+		if s.handOver(conn) {
+			s.cfg.HTTP(&httpConn{Conn: conn, first: first, gone: func() { s.forget(conn, nil) }})
+			return
+		}
+	}
+	ses := s.serveFrames(&prefixed{conn, first}, err)
+	s.forget(conn, ses)
+}
+
+// handOver marks a connection as no longer the business of Close.
+func (s *Server) handOver(conn net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.conns[conn] = false
+	_ = conn.SetReadDeadline(time.Time{})
+	return true
+}
+
+// forget closes a connection and leaves its session.
+func (s *Server) forget(conn net.Conn, ses *session) {
+	conn.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, conn)
+	s.leave(ses)
+}
+
+// bodyTimeout is how long a frame may take once its length has come.
+const bodyTimeout = 30 * time.Second
+
+// serveFrames speaks the protocol of the DLLs until the connection ends.
+func (s *Server) serveFrames(conn net.Conn, err error) *session {
+	if err != nil {
+		return nil
+	}
 	ses, host, err := s.greet(conn)
 	if err != nil {
 		s.refuse(conn, err)
-		return
+		return ses
 	}
 	for {
-		body, err := readFrame(conn, MaxRequest)
-		var req Request
-		if err == nil {
-			req, err = parseRequest(body)
-		}
-		if err != nil {
+		if err := s.exchange(conn, ses, host); err != nil {
 			s.refuse(conn, err)
-			return
-		}
-		resp := s.call(ses, host, &req)
-		_ = conn.SetWriteDeadline(time.Now().Add(time.Minute))
-		if err := writeFrame(conn, appendResponse(nil, &resp)); err != nil {
-			return
+			return ses
 		}
 	}
+}
+
+// exchange reads one request and answers it.
+func (s *Server) exchange(conn net.Conn, ses *session, host *Host) error {
+	n, err := readLength(conn, MaxRequest)
+	if err != nil {
+		return err
+	}
+	if err := s.Reserve(int64(n)); err != nil {
+		return err
+	}
+	defer s.Release(int64(n))
+	if err := s.readWithin(conn, bodyTimeout); err != nil {
+		return err
+	}
+	body, err := readBody(conn, n)
+	if err != nil {
+		return err
+	}
+	_ = s.readWithin(conn, 0) // a call that has arrived is carried out, closing or not
+	req, err := parseRequest(body)
+	if err != nil {
+		return err
+	}
+	resp := s.call(ses, host, &req)
+	_ = conn.SetWriteDeadline(time.Now().Add(time.Minute))
+	return writeFrame(conn, appendResponse(nil, &resp))
 }
 
 // accessDenied is the answer to a wrong token.
@@ -218,13 +326,6 @@ const accessDenied hcn.Code = 0x80070005
 
 // greet reads the greeting and joins the session.
 func (s *Server) greet(conn net.Conn) (*session, *Host, error) {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return nil, nil, net.ErrClosed
-	}
-	_ = conn.SetReadDeadline(time.Now().Add(s.cfg.GreetingTimeout))
-	s.mu.Unlock()
 	body, err := readFrame(conn, MaxGreeting)
 	if err != nil {
 		return nil, nil, err
@@ -233,26 +334,39 @@ func (s *Server) greet(conn net.Conn) (*session, *Host, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if subtle.ConstantTimeCompare([]byte(g.token.Value), []byte(s.cfg.Token)) != 1 {
+	if !s.Authorized(g.token.Value) {
 		return nil, nil, hcn.Errorf(accessDenied, "the token is not this server's")
 	}
-	at := 0
-	if g.host.Value != "" {
-		at = slices.IndexFunc(s.cfg.Hosts, func(h Host) bool { return h.Name == g.host.Value })
+	host, err := s.host(g.host.Value)
+	if err != nil {
+		return nil, nil, err
 	}
-	if at < 0 {
-		return nil, nil, hcn.Errorf(hcn.ErrElementNotFound, "no host %q", g.host.Value)
+	if err := s.readWithin(conn, 0); err != nil {
+		return nil, nil, err
 	}
 	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return nil, nil, net.ErrClosed
-	}
-	_ = conn.SetReadDeadline(time.Time{})
 	ses := s.join(g.session)
 	s.mu.Unlock()
-	return ses, &s.cfg.Hosts[at], writeFrame(conn, appendResponse(nil, &Response{Texts: []Text{Null, Null}}))
+	return ses, host, writeFrame(conn, appendResponse(nil, &Response{Texts: []Text{Null, Null}}))
 }
+
+// Authorized compares a token with the server's, in constant time.
+func (s *Server) Authorized(token string) bool {
+	return subtle.ConstantTimeCompare([]byte(token), []byte(s.cfg.Token)) == 1
+}
+
+// host finds a host by name; "" is the first one.
+func (s *Server) host(name string) (*Host, error) {
+	for i := range s.cfg.Hosts {
+		if h := &s.cfg.Hosts[i]; name == "" || h.Name == name {
+			return h, nil
+		}
+	}
+	return nil, hcn.Errorf(hcn.ErrElementNotFound, "no host %q", name)
+}
+
+// Hosts are the hosts that the server offers.
+func (s *Server) Hosts() []Host { return slices.Clone(s.cfg.Hosts) }
 
 func (s *Server) join(id uint64) *session {
 	ses := s.sessions[id]

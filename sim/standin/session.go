@@ -50,6 +50,10 @@ type subscription struct {
 	once   sync.Once
 }
 
+func newSubscription(host string) *subscription {
+	return &subscription{host: host, queue: make(chan hns.Notification, maxWaiting), closed: make(chan struct{})}
+}
+
 // maxWaiting bounds the notifications that nobody fetches; later ones are lost,
 // as they are for a client whose callback does not return.
 const maxWaiting = 4096

@@ -29,16 +29,16 @@ type File struct {
 	path string
 	meta map[string]string
 
-	mu      sync.Mutex
-	synced  *sync.Cond // durable or err changed, or syncing ended
-	f       *os.File   // nil before the first Rewrite of a new file
+	mu     sync.Mutex
+	synced *sync.Cond // durable or err changed, or syncing ended
+	f      *os.File   // nil before the first Rewrite of a new file
 	// appended and durable count the records since the file was opened, those
 	// that were there included; the number of a record is that less offset,
 	// because Rewrite makes the numbers begin again.
 	appended, durable, offset int64
 
-	size    int64      // bytes of whole records
-	base    int64      // size after the last Rewrite
+	size    int64 // bytes of whole records
+	base    int64 // size after the last Rewrite
 	syncing bool
 	err     error // the file is not to be relied on any more
 	stats   Stats

@@ -1,0 +1,152 @@
+package standin
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hnsim/hnsim/sim/hcn"
+	"github.com/hnsim/hnsim/sim/hns"
+)
+
+// start serves a configuration on the lab's host.
+func (l *lab) start(cfg Config) *Server {
+	l.t.Helper()
+	cfg.Hosts = []Host{{"h1", l.service}}
+	s, err := Listen(cfg)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve() }()
+	l.t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			l.t.Error(err)
+		}
+		if err := <-done; err != nil {
+			l.t.Error(err)
+		}
+	})
+	return s
+}
+
+func dialHTTP(t *testing.T, s *Server, request string) *http.Response {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
+
+func TestOnePortSpeaksBothProtocols(t *testing.T) {
+	l := newLab(t, hcn.WS2025)
+	s := l.start(Config{HTTP: func(c net.Conn) {
+		defer c.Close()
+		req, err := http.ReadRequest(bufio.NewReader(c))
+		if err != nil || req.URL.Path != "/hello" {
+			t.Errorf("%v %+v", err, req)
+		}
+		_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+	}})
+	for range 3 {
+		if resp := dialHTTP(t, s, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"); resp.StatusCode != http.StatusNoContent {
+			t.Error(resp.Status)
+		}
+		c, err := Dial(s.Addr(), s.Token(), "", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		(&client{c, t}).must(Request{Function: "HcnEnumerateNetworks", Texts: texts("")})
+		c.Close()
+	}
+}
+
+func TestMoreConnectionsThanAllowedAreToldSo(t *testing.T) {
+	l := newLab(t, hcn.WS2025)
+	s := l.start(Config{MaxConnections: 1, HTTP: func(c net.Conn) { c.Close() }})
+	c, err := Dial(s.Addr(), s.Token(), "", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Dial(s.Addr(), s.Token(), "", 1); err == nil || !strings.Contains(err.Error(), "1 connections are open") {
+		t.Errorf("a second client: %v", err)
+	}
+	if resp := dialHTTP(t, s, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a second client: %s", resp.Status)
+	}
+	c.Close()
+	for range 1000 {
+		if c, err = Dial(s.Addr(), s.Token(), "", 1); err == nil {
+			c.Close()
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Errorf("the place of the first client stays taken: %v", err)
+}
+
+func TestBytesInFlightAreBounded(t *testing.T) {
+	b := newBudget(10)
+	if !b.take(8, 0) || b.take(8, time.Millisecond) {
+		t.Fatal("the bound does not hold")
+	}
+	got := make(chan bool, 1)
+	go func() { got <- b.take(8, time.Minute) }()
+	b.give(8)
+	if !<-got {
+		t.Error("what was given back is not given out")
+	}
+	b.give(8)
+	if b.free != 10 {
+		t.Errorf("%d of 10 are free", b.free)
+	}
+}
+
+func TestOperationsKillTheHandlesOfWhatTheyDelete(t *testing.T) {
+	l := newLab(t, hcn.WS2025)
+	c := l.client(1)
+	h := c.must(Request{Function: "HcnCreateNetwork", GUID: guid(id1), Texts: texts(natDoc)}).Handle
+	do := func(function string, run func(h *Host) ([]byte, error)) {
+		t.Helper()
+		if _, err := l.Do(Operation{Via: "http", Function: function, Kind: hns.NetworkKind, ID: id1, Run: run}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("HcnDeleteNetwork", func(h *Host) ([]byte, error) { return nil, h.HNS.DeleteNetwork(id1) })
+	do("HcnCreateNetwork", func(h *Host) ([]byte, error) {
+		_, err := h.HNS.CreateNetwork(id1, []byte(natDoc))
+		return nil, err
+	})
+	c.mustFail(hcn.ErrObjectUsedAfterUnload, Request{Function: "HcnQueryNetworkProperties", Handle: h, Texts: texts("")})
+}
+
+func TestAnAnswerWaitsUntilTheChangeIsDurable(t *testing.T) {
+	l := newLab(t, hcn.WS2025)
+	var fail error
+	s := l.start(Config{Durable: func() error { return fail }})
+	c, err := Dial(s.Addr(), s.Token(), "", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl := &client{c, t}
+	cl.must(Request{Function: "HcnCreateNetwork", Texts: texts(natDoc)})
+	fail = io.ErrShortWrite
+	cl.mustFail(hcn.ErrFail, Request{Function: "HcnCreateNamespace", Texts: texts("{}")})
+	if _, err := s.Do(Operation{Run: func(*Host) ([]byte, error) { return nil, nil }}); err == nil {
+		t.Error("an operation is acknowledged that is not on the disk")
+	}
+}
