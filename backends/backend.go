@@ -66,6 +66,13 @@ type DropNamer interface {
 	DropNames() []string
 }
 
+// ByScenario is a backend that keeps what belongs to different scenarios
+// apart, as recordings do. Whoever runs a scenario asks for its backend; what
+// that backend does must not depend on the name in any other way.
+type ByScenario interface {
+	ForScenario(name string) Backend
+}
+
 // FeatureSet is what a control plane supports.
 type FeatureSet struct {
 	HNSVersion string            // "16.0"
@@ -85,7 +92,8 @@ type WorldConfig struct {
 
 // World is one topology of roles with its control planes. It is used from one
 // goroutine at a time. Every error that a bad request causes is a *UsageError
-// or an *hcn.Error; anything else is a harness error.
+// or an *hcn.Error; a world that does not know the answer says so with an
+// *UnansweredError; anything else is a harness error.
 type World interface {
 	// AddNode declares a host, router, external host or outer switch.
 	AddNode(ctx context.Context, n Node) error
@@ -127,6 +135,12 @@ type World interface {
 type UsageError struct{ Msg string }
 
 func (e *UsageError) Error() string { return e.Msg }
+
+// UnansweredError is a request whose answer is not known here, and about which
+// nothing can be said therefore: something that a recording does not have.
+type UnansweredError struct{ Msg string }
+
+func (e *UnansweredError) Error() string { return e.Msg }
 
 // NodeKind says what a node is.
 type NodeKind string

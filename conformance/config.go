@@ -26,6 +26,9 @@ import (
 // default profile.
 type Config struct {
 	Backend backends.Backend
+	// BackendName is what the command line calls it, for the line that
+	// reproduces a result; empty: the backend's own name.
+	BackendName string
 
 	Selectors []string // see Selector; none selects all
 	Files     []string // scenario files or folders of the user; see LoadFiles
@@ -46,6 +49,7 @@ type Config struct {
 	CheckDeterminism bool          // run everything twice and compare event hashes
 	Keep             bool          // keep artefacts of all scenarios, and leave worlds standing
 	Update           bool          // rewrite golden text in Files
+	Onward           bool          // go on behind lines that fail; see script.Options
 
 	// Out is the folder for artefacts (trace, capture) of scenarios that are
 	// not as expected. Empty: none are written.

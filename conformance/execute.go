@@ -60,7 +60,7 @@ func (r *Runner) RunSpec(ctx context.Context, s *Spec) reports.Result {
 func (r *Runner) run(ctx context.Context, s *Spec, exp *Expectation) *script.Result {
 	opt := script.Options{
 		Seed: r.cfg.Seed, Profile: r.cfg.Profile, Knobs: r.cfg.Knobs, NoFlowCache: r.cfg.NoFlowCache,
-		Keep: r.cfg.Keep, Update: r.cfg.Update && s.External, Tracing: r.cfg.Keep,
+		Keep: r.cfg.Keep, Update: r.cfg.Update && s.External, Tracing: r.cfg.Keep, Onward: r.cfg.Onward,
 	}
 	raw := r.attempt(ctx, s, opt)
 	if r.cfg.CheckDeterminism && (raw.Status == script.Passed || raw.Status == script.Failed) && ctx.Err() == nil {

@@ -16,7 +16,11 @@ func (r *Runner) repro(s *Spec) string {
 			what = "./" + what
 		}
 	}
-	args := []string{"hnsim", "run", what, "--backend", r.info.Backend, "--profile", r.cfg.Profile, "--seed", fmt.Sprint(r.cfg.Seed)}
+	backend := r.cfg.BackendName
+	if backend == "" {
+		backend = r.info.Backend
+	}
+	args := []string{"hnsim", "run", what, "--backend", backend, "--profile", r.cfg.Profile, "--seed", fmt.Sprint(r.cfg.Seed)}
 	for _, name := range slices.Sorted(maps.Keys(r.cfg.Knobs)) {
 		args = append(args, "--knob", name+"="+r.cfg.Knobs[name])
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/backends/replay"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/settings"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/terminal"
@@ -116,7 +117,10 @@ func (a *app) backend(name string) (backends.Backend, error) {
 	if b, ok := a.backends[name]; ok {
 		return b, nil
 	}
-	names := slices.Sorted(maps.Keys(a.backends))
+	if file, ok := strings.CutPrefix(name, replayPrefix); ok {
+		return a.openReplay(file)
+	}
+	names := append(slices.Sorted(maps.Keys(a.backends)), replayPrefix+"FILE")
 	msg := fmt.Sprintf("no backend %q: expected %s", name, strings.Join(names, ", "))
 	if s := conformance.Suggest(name, names); s != "" {
 		msg += "; did you mean " + s + "?"
@@ -145,10 +149,12 @@ type worldFlags struct {
 	seed             uint64
 	knobs            []string
 	noFlowCache      bool
+	flags            *pflag.FlagSet
 }
 
 func (w *worldFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&w.backend, "backend", "sim", "`name` of what to test: sim")
+	w.flags = flags
+	flags.StringVar(&w.backend, "backend", "sim", "`name` of what to test: sim, or replay:FILE for a recording")
 	flags.StringVar(&w.profile, "profile", defaultProfile, "build `profile`: "+strings.Join(hcn.ProfileNames(), ", "))
 	flags.Uint64Var(&w.seed, "seed", 1, "`number` from which all randomness follows")
 	flags.StringArrayVar(&w.knobs, "knob", nil, "`name=value` of a contract knob, over the profile's; repeatable")
@@ -161,7 +167,10 @@ func (a *app) config(w *worldFlags) (conformance.Config, error) {
 	if err != nil {
 		return conformance.Config{}, err
 	}
-	cfg := conformance.Config{Backend: b, Profile: w.profile, Seed: w.seed, NoFlowCache: w.noFlowCache, Now: a.now}
+	cfg := conformance.Config{Backend: b, BackendName: w.backend, Profile: w.profile, Seed: w.seed, NoFlowCache: w.noFlowCache, Now: a.now}
+	if r, ok := b.(*replay.Backend); ok {
+		return cfg, w.likeRecorded(r.Header(), &cfg)
+	}
 	for _, k := range w.knobs {
 		name, value, ok := strings.Cut(k, "=")
 		if !ok || name == "" {

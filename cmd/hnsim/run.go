@@ -25,6 +25,7 @@ type runFlags struct {
 	label            string
 	skip             []string
 	shard, out       string
+	record           string
 	stopOn           string
 	keep, update     bool
 	checkDeterminism bool
@@ -55,7 +56,8 @@ and summary.md.`,
 		Example: `  hnsim run
   hnsim run 'nat/**' --profile ws2019 --seed 7
   hnsim run ./mine/*.txtar
-  hnsim run --label 'conf:docs' --shard 2/5 --format json > results.json`,
+  hnsim run --label 'conf:docs' --shard 2/5 --format json > results.json
+  hnsim run --record mine.hnsrec && hnsim run --backend replay:mine.hnsrec`,
 		ValidArgsFunction: completeScenarios,
 		RunE:              func(c *cobra.Command, args []string) error { return a.runRun(c, args, &f) },
 	}
@@ -65,6 +67,7 @@ and summary.md.`,
 	flags.StringArrayVar(&f.skip, "skip", nil, "`selector` of what to leave out; repeatable")
 	flags.StringVar(&f.shard, "shard", "", "run one part of n: `i/n`")
 	flags.StringVar(&f.out, "out", "hnsim-out", "`folder` for reports and captures; empty writes none")
+	flags.StringVar(&f.record, "record", "", "write all that the backend is asked and answers to this `file`; scenarios then go on behind lines that fail")
 	flags.StringVar(&f.stopOn, "stop-on", "", "stop early: `fail` ends the run after the first unexpected result")
 	flags.BoolVar(&f.keep, "keep", false, "keep traces and captures of every scenario, and leave worlds standing where they are real")
 	flags.BoolVar(&f.update, "update", false, "rewrite the golden text of the named files; read the diff before you commit it")
@@ -81,7 +84,7 @@ func (a *app) runRun(c *cobra.Command, args []string, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	runner, err := conformance.NewRunner(cfg)
+	runner, finish, err := a.recordedRunner(cfg, f.record)
 	if err != nil {
 		return err
 	}
@@ -95,7 +98,7 @@ func (a *app) runRun(c *cobra.Command, args []string, f *runFlags) error {
 	}
 	start := a.now()
 	rep := a.watch(c, runner, log, f)
-	errs := []error{log.Err(), closeLog()}
+	errs := []error{log.Err(), closeLog(), finish()}
 	if f.out != "" {
 		_, err := reports.WriteFiles(f.out, rep)
 		errs = append(errs, err)

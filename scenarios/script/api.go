@@ -91,6 +91,19 @@ type Options struct {
 	// Keep leaves the world standing: nothing is torn down and leftovers are
 	// not looked for. For people who want to look at a real host afterwards.
 	Keep bool
+	// Onward goes on behind checks that do not hold; the first of them is the
+	// result. Requirements about what can be seen (drops, trace) do not keep
+	// the scenario from being carried out; its result is then still Skipped.
+	Onward bool
+	// OnLine is called before each line that is carried out.
+	OnLine func(Step)
+}
+
+// Step is a line that is about to be carried out.
+type Step struct {
+	Line    int    // 1-based, in the file
+	Command string // the line, variables expanded
+	Acts    bool   // it can make packets move; otherwise it looks or prints
 }
 
 // Status is the outcome of one run.
@@ -116,6 +129,7 @@ type Result struct {
 	// hashes on deterministic backends. Empty if the backend has none.
 	EventHash string
 	Failure   *Failure // for Failed and Error, if a line of the script is to blame
+	Stopped   *Stop    // with Options.Onward, if the script was not carried out to its end
 	// Observations are all that the world saw, in order.
 	Observations []backends.Observation
 	Log          string // what the script did, line by line

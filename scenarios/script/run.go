@@ -28,10 +28,12 @@ type run struct {
 	scope   *scope
 	state   *rsc.State
 
-	cur     *line  // the line that runs
-	command string // its text with variables expanded
-	next    int    // index of the next line
-	ended   error  // why no further line runs, if not nil
+	cur     *line    // the line that runs
+	command string   // its text with variables expanded
+	next    int      // index of the next line
+	ended   error    // why no further line runs, if not nil
+	first   *stumble // with Options.Onward: the first line that did not hold
+	stop    *Stop    // with Options.Onward: the line that could not be passed
 	out     strings.Builder
 
 	mark    int    // first observation of the current stimulus
@@ -71,8 +73,12 @@ func Run(ctx context.Context, sc *Scenario, b backends.Backend, opt Options) (re
 		res.Status, res.Reason = Error, err.Error()
 		return res
 	}
-	if reason := env.unmet(sc); reason != "" {
-		res.Status, res.Reason = Skipped, reason
+	if by, ok := b.(backends.ByScenario); ok {
+		b = by.ForScenario(sc.Name())
+	}
+	unmet := env.unmet(sc)
+	if unmet != "" && (!opt.Onward || env.unmetByStimuli(sc) != "") {
+		res.Status, res.Reason = Skipped, unmet
 		return res
 	}
 	knobs := map[string]string{}
@@ -84,7 +90,7 @@ func Run(ctx context.Context, sc *Scenario, b backends.Backend, opt Options) (re
 	world, err := b.Open(ctx, backends.WorldConfig{Seed: opt.Seed, Profile: env.profile.Name, Knobs: knobs,
 		NoFlowCache: opt.NoFlowCache, Tracing: opt.Tracing || sc.usesWord("trace")})
 	if err != nil {
-		res.Status, res.Reason = Error, "no world: "+err.Error()
+		res.Status, res.Reason = noWorld(err)
 		return res
 	}
 	var reasons []string
@@ -93,7 +99,20 @@ func Run(ctx context.Context, sc *Scenario, b backends.Backend, opt Options) (re
 	}
 	r := &run{reasons: reasons, ctx: ctx, sc: sc, opt: opt, env: env, world: world, links: map[string]*backends.Link{}, golden: map[string]string{}}
 	r.execute(res)
+	if unmet != "" {
+		// What came of it can be looked at, but it is no verdict.
+		res.Status, res.Reason, res.Failure = Skipped, unmet, nil
+	}
 	return res
+}
+
+// noWorld is the result of a backend that made no world.
+func noWorld(err error) (Status, string) {
+	var unknown *backends.UnansweredError
+	if errors.As(err, &unknown) {
+		return Skipped, unknown.Error()
+	}
+	return Error, "no world: " + err.Error()
 }
 
 func (s *Scenario) usesWord(name string) bool {
@@ -121,6 +140,11 @@ func (r *run) execute(res *Result) {
 	}
 	var log strings.Builder
 	err := r.script(&log)
+	end := ending{drops: r.drops(), trace: r.lastTrace()}
+	res.Stopped = r.stop
+	if r.first != nil {
+		err, end, r.cur, r.command = r.first.err, r.first.end, r.first.cur, r.first.command
+	}
 	if err == nil {
 		if broken := r.world.Invariants(); len(broken) > 0 {
 			r.cur = nil
@@ -128,7 +152,6 @@ func (r *run) execute(res *Result) {
 		}
 	}
 	r.collect(res)
-	end := ending{drops: r.drops(), trace: r.lastTrace()}
 	closed = true
 	if !r.opt.Keep {
 		if left, cerr := r.close(); err == nil {
@@ -175,7 +198,7 @@ func (r *run) script(log io.Writer) error {
 			return r.env.holds(kindOf, suffix)
 		})
 	}
-	err = engine.Execute(state, r.sc.File, bufio.NewReaderSize((*lineReader)(r), maxLine+2), log)
+	err = engine.Execute(state, r.sc.File, bufio.NewReaderSize((*lineReader)(r), maxLine+8), log)
 	if cerr := state.CloseAndWait(log); err == nil && cerr != nil {
 		err = cerr
 	}
@@ -203,6 +226,9 @@ func (l *lineReader) Read(p []byte) (int, error) {
 		return copy(p, "\n"), nil
 	}
 	r.command = r.cur.text
+	if r.opt.Onward {
+		return copy(p, r.cur.tolerant()+"\n"), nil
+	}
 	return copy(p, r.cur.text+"\n"), nil
 }
 
@@ -217,12 +243,12 @@ func (r *run) engineCommand(w *word) rsc.Cmd {
 			err = &scenarioError{err}
 		} else {
 			r.command = r.expandedText()
+			if r.opt.OnLine != nil {
+				r.opt.OnLine(Step{Line: r.cur.n, Command: r.command, Acts: w.acts})
+			}
 			err = r.act(w, o)
 		}
-		var no *refusal
-		if err != nil && !errors.As(err, &no) {
-			r.ended = err
-		}
+		r.after(w, err)
 		if w.quiet {
 			return nil, err
 		}
@@ -232,6 +258,19 @@ func (r *run) engineCommand(w *word) rsc.Cmd {
 		}
 		return func(*rsc.State) (string, string, error) { return stdout, stderr, err }, nil
 	})
+}
+
+// after notes whether the run ends with the current line.
+func (r *run) after(w *word, err error) {
+	var no *refusal
+	switch {
+	case r.opt.Onward:
+		if !r.onward(w, err) {
+			r.ended = err
+		}
+	case err != nil && !errors.As(err, &no):
+		r.ended = err
+	}
 }
 
 func (r *run) act(w *word, o op) error {
@@ -283,9 +322,13 @@ func (r *run) judge(res *Result, err error, end ending) {
 	var no *refusal
 	var skip *skipError
 	var bad *scenarioError
+	var unknown *backends.UnansweredError
 	switch {
 	case err == nil:
 		res.Status = Passed
+		return
+	case errors.As(err, &unknown):
+		res.Status, res.Reason = Skipped, unknown.Error()
 		return
 	case errors.As(err, &skip):
 		res.Status, res.Reason = Skipped, skip.reason

@@ -64,6 +64,11 @@ var edges = []edge{
 	{from: "backends/linux", to: "sim/...", except: []string{"sim/hcn", "sim/wire"},
 		why: "the kernel is compared with the model, so they must not share code"},
 
+	{from: "backends/recording", to: "sim/...", except: []string{"sim/hcn", "sim/wire"},
+		why: "a recording is of any backend, so it must not lean towards the model"},
+	{from: "backends/replay", to: "sim/...", except: []string{"sim/hcn", "sim/wire"},
+		why: "what a recording does not have must not be made up by the model"},
+
 	// The suite serves all backends alike.
 	{from: "scenarios/...", to: "sim/...", except: []string{"sim/hcn", "sim/wire"},
 		why: "scenarios see a backend; that is what lets one suite serve all of them"},

@@ -1,0 +1,54 @@
+package recording
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/hnsim/hnsim/backends"
+)
+
+// Entry is one call, its answer, and what was seen between it and the next one.
+// Which members of the answer are set follows from the call.
+type Entry struct {
+	Call    Call
+	HCN     backends.HCNResult
+	Outcome backends.Outcome
+	Lines   []string // of Trace, Invariants, Close
+	Text    string   // of EventHash, Dump
+	Err     error
+	Now     time.Duration          // the world's clock afterwards
+	Seen    []backends.Observation // their Seq is not set
+}
+
+// closing is the call that completes a world.
+const closing = "Close"
+
+// decode takes the answer from a line.
+func (e *Entry) decode(rec *record) error {
+	e.Err = rec.Error.err()
+	if len(rec.Result) == 0 {
+		return nil
+	}
+	switch e.Call.Name {
+	case "HCN":
+		var res hcnResult
+		err := json.Unmarshal(rec.Result, &res)
+		e.HCN = backends.HCNResult{ID: res.ID, Document: json.RawMessage(res.Document)}
+		return err
+	case "Do":
+		var out outcomeRecord
+		err := json.Unmarshal(rec.Result, &out)
+		e.Outcome = out.outcome()
+		return err
+	case "Dump":
+		var t text
+		err := json.Unmarshal(rec.Result, &t)
+		e.Text = string(t)
+		return err
+	case "EventHash":
+		return json.Unmarshal(rec.Result, &e.Text)
+	case "Trace", "Invariants", closing:
+		return json.Unmarshal(rec.Result, &e.Lines)
+	}
+	return nil // a later version's
+}

@@ -1,0 +1,167 @@
+package recording
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/hnsim/hnsim/backends"
+)
+
+// Wrap puts a recorder around b: its worlds do what those of b do, and
+// everything that they are asked and answer goes into w.
+func Wrap(b backends.Backend, w *Writer) backends.Backend { return &recorder{Backend: b, w: w} }
+
+// Describe makes the header for a backend.
+func Describe(b backends.Backend, profile string) (Header, error) {
+	h := Header{Backend: b.Name(), Capabilities: b.Capabilities(), Profile: profile}
+	if n, ok := b.(backends.DropNamer); ok {
+		h.DropNames = n.DropNames()
+	}
+	var err error
+	h.Features, err = b.Features(profile)
+	return h, err
+}
+
+type recorder struct {
+	backends.Backend
+	w        *Writer
+	scenario string
+}
+
+// ForScenario names the scenario that the next worlds belong to.
+func (r *recorder) ForScenario(name string) backends.Backend {
+	inner := r.Backend
+	if by, ok := inner.(backends.ByScenario); ok {
+		inner = by.ForScenario(name)
+	}
+	return &recorder{inner, r.w, name}
+}
+
+// DropNames are those of the backend, if it knows them.
+func (r *recorder) DropNames() []string {
+	if n, ok := r.Backend.(backends.DropNamer); ok {
+		return n.DropNames()
+	}
+	return nil
+}
+
+func (r *recorder) Open(ctx context.Context, cfg backends.WorldConfig) (backends.World, error) {
+	inner, err := r.Backend.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &world{World: inner, w: r.w, n: r.w.open(opening{r.scenario, cfg})}, nil
+}
+
+// world records one world.
+type world struct {
+	backends.World
+	w    *Writer
+	n    int
+	seen int // observations that are recorded
+}
+
+// note records a call with what was seen since the last one.
+func (w *world) note(c Call, result any, err error) {
+	rec := &record{World: w.n, Call: c.Name, Args: json.RawMessage(c.Args), Error: errorOf(err), NowNs: int64(w.Now())}
+	if result != nil {
+		var bad error
+		if rec.Result, bad = json.Marshal(result); bad != nil {
+			w.w.fail(bad)
+		}
+	}
+	w.w.add(append([]*record{rec}, w.news()...)...)
+}
+
+// news are the observations that are not recorded yet.
+func (w *world) news() []*record {
+	all := w.World.Observations()
+	var out []*record
+	for ; w.seen < len(all); w.seen++ {
+		out = append(out, &record{World: w.n, Seen: seenOf(&all[w.seen])})
+	}
+	return out
+}
+
+func (w *world) AddNode(ctx context.Context, n backends.Node) error {
+	err := w.World.AddNode(ctx, n)
+	w.note(AddNode(n), nil, err)
+	return err
+}
+
+func (w *world) SetLink(ctx context.Context, l backends.Link) error {
+	err := w.World.SetLink(ctx, l)
+	w.note(SetLink(l), nil, err)
+	return err
+}
+
+func (w *world) HCN(ctx context.Context, op backends.HCNOp) (backends.HCNResult, error) {
+	res, err := w.World.HCN(ctx, op)
+	w.note(HCN(op), hcnResult{res.ID, text(res.Document)}, err)
+	return res, err
+}
+
+func (w *world) AddContainer(ctx context.Context, c backends.Container) error {
+	err := w.World.AddContainer(ctx, c)
+	w.note(AddContainer(c), nil, err)
+	return err
+}
+
+func (w *world) Do(ctx context.Context, s backends.Stimulus) (backends.Outcome, error) {
+	out, err := w.World.Do(ctx, s)
+	w.note(Do(s), outcomeOf(out), err)
+	return out, err
+}
+
+func (w *world) Advance(ctx context.Context, d time.Duration) error {
+	err := w.World.Advance(ctx, d)
+	w.note(Advance(d), nil, err)
+	return err
+}
+
+func (w *world) Set(ctx context.Context, s backends.Setting) error {
+	err := w.World.Set(ctx, s)
+	w.note(Set(s), nil, err)
+	return err
+}
+
+// Observations also records what came between two calls, as it does on
+// backends that run in real time.
+func (w *world) Observations() []backends.Observation {
+	all := w.World.Observations()
+	if w.seen < len(all) {
+		w.w.add(w.news()...)
+	}
+	return all
+}
+
+func (w *world) Trace(id uint64) []string {
+	lines := w.World.Trace(id)
+	w.note(Trace(id), lines, nil)
+	return lines
+}
+
+func (w *world) EventHash() string {
+	hash := w.World.EventHash()
+	w.note(EventHash(), hash, nil)
+	return hash
+}
+
+func (w *world) Dump(ctx context.Context, what string) (string, error) {
+	out, err := w.World.Dump(ctx, what)
+	w.note(Dump(what), text(out), err)
+	return out, err
+}
+
+func (w *world) Invariants() []string {
+	broken := w.World.Invariants()
+	w.note(Invariants(), broken, nil)
+	return broken
+}
+
+func (w *world) Close(ctx context.Context) ([]string, error) {
+	left, err := w.World.Close(ctx)
+	w.note(Close(), left, err)
+	return left, err
+}

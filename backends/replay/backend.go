@@ -1,0 +1,75 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/backends/recording"
+)
+
+// Backend answers from one recording. It may be used concurrently, for
+// different scenarios.
+type Backend struct {
+	rec      *recording.Recording
+	scenario string
+	opened   *opened
+}
+
+// opened counts the worlds that were opened of each scenario: the second
+// request gets the second world that was recorded.
+type opened struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+var (
+	_ backends.Backend    = (*Backend)(nil)
+	_ backends.ByScenario = (*Backend)(nil)
+	_ backends.DropNamer  = (*Backend)(nil)
+)
+
+// New makes a backend of a recording.
+func New(rec *recording.Recording) *Backend {
+	return &Backend{rec: rec, opened: &opened{n: map[string]int{}}}
+}
+
+// Name is "replay".
+func (b *Backend) Name() string { return "replay" }
+
+// Header says what was recorded.
+func (b *Backend) Header() recording.Header { return b.rec.Header }
+
+// Capabilities are those of the recorded backend.
+func (b *Backend) Capabilities() []backends.Capability { return b.rec.Header.Capabilities }
+
+// DropNames are those of the recorded backend.
+func (b *Backend) DropNames() []string { return b.rec.Header.DropNames }
+
+// Features are the recorded ones; the recording knows one profile.
+func (b *Backend) Features(profile string) (backends.FeatureSet, error) {
+	if h := &b.rec.Header; profile != h.Profile {
+		return backends.FeatureSet{}, &backends.UsageError{Msg: fmt.Sprintf("the recording is of profile %s, not of %s", h.Profile, profile)}
+	}
+	return b.rec.Header.Features, nil
+}
+
+// ForScenario answers with the worlds of one scenario.
+func (b *Backend) ForScenario(name string) backends.Backend {
+	return &Backend{rec: b.rec, scenario: name, opened: b.opened}
+}
+
+// Open gives the recorded worlds of the scenario in their order, and the last
+// one again to those who ask for more: what is recorded once is so every time.
+func (b *Backend) Open(context.Context, backends.WorldConfig) (backends.World, error) {
+	worlds := b.rec.Worlds[b.scenario]
+	if len(worlds) == 0 {
+		return nil, &backends.UnansweredError{Msg: fmt.Sprintf("not in the recording: it has no world of %s", b.scenario)}
+	}
+	b.opened.mu.Lock()
+	n := b.opened.n[b.scenario]
+	b.opened.n[b.scenario]++
+	b.opened.mu.Unlock()
+	return &world{rec: worlds[min(n, len(worlds)-1)]}, nil
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestARecordingGivesTheSameResultsAgain(t *testing.T) {
+	files := []string{mine(t, "passes.txtar"), mine(t, "fails.txtar")}
+	t.Chdir(t.TempDir())
+	first := hnsim(t, nil, append([]string{"run", "--record", "r.hnsrec", "--seed", "9", "--profile", "ws2019"}, files...)...)
+	first.check(t, 1, "1 passed, 1 failed", "")
+	again := hnsim(t, nil, append([]string{"run", "--backend", "replay:r.hnsrec"}, files...)...)
+	again.check(t, 1, "1 passed, 1 failed", "backend=replay profile=ws2019")
+	again.check(t, 1, "--backend replay:r.hnsrec --profile ws2019 --seed 9", "")
+	if hashOf(first.out) == "" || hashOf(first.out) != hashOf(again.out) {
+		t.Errorf("event hashes %q and %q", hashOf(first.out), hashOf(again.out))
+	}
+}
+
+func TestWhatARecordingLacksIsSkippedAndSaid(t *testing.T) {
+	passes, fails := mine(t, "passes.txtar"), mine(t, "fails.txtar")
+	t.Chdir(t.TempDir())
+	hnsim(t, nil, "run", "--record", "r.hnsrec", passes)
+	r := hnsim(t, nil, "run", "--backend", "replay:r.hnsrec", passes, fails)
+	r.check(t, 0, "not in the recording: it has no world of TRY-02", "")
+	hnsim(t, nil, "run", "--backend", "replay:r.hnsrec", fails).check(t, 3, "not in the recording", "")
+
+	whole, err := os.ReadFile("r.hnsrec")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("torn.hnsrec", whole[:len(whole)-40], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	hnsim(t, nil, "run", "--backend", "replay:torn.hnsrec", passes).check(t, 0, "", "worlds in it are complete")
+}
+
+func TestRecordingsThatMakeNoSenseAreUsageErrors(t *testing.T) {
+	passes := mine(t, "passes.txtar")
+	t.Chdir(t.TempDir())
+	hnsim(t, nil, "run", "--record", "r.hnsrec", passes)
+	if err := os.WriteFile("text", []byte("hello"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"a file that is not there", []string{"--backend", "replay:no.hnsrec"}, "no.hnsrec"},
+		{"a file that is none", []string{"--backend", "replay:text"}, "text: this is no recording: expected gzip"},
+		{"another profile", []string{"--backend", "replay:r.hnsrec", "--profile", "ws2016"}, "--profile is ws2016, but the recording was made with ws2022"},
+		{"another seed", []string{"--backend", "replay:r.hnsrec", "--seed", "8"}, "--seed is 8"},
+		{"a knob", []string{"--backend", "replay:r.hnsrec", "--knob", "natHairpin=drop"}, "--knob cannot change"},
+		{"a recording of itself", []string{"--backend", "replay:r.hnsrec", "--record", "r.hnsrec"}, "would overwrite"},
+		{"a folder that is not there", []string{"--record", "no/r.hnsrec"}, "--record"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			hnsim(t, nil, append([]string{"run", passes}, tt.args...)...).check(t, 2, "", tt.want)
+		})
+	}
+	hnsim(t, nil, "run", "S-NO-SUCH", "--record", "new.hnsrec")
+	if _, err := os.Stat("new.hnsrec"); err == nil {
+		t.Error("a run that made no sense left a recording")
+	}
+	if b, _ := os.ReadFile("r.hnsrec"); len(b) == 0 || strings.HasPrefix(string(b), "hello") {
+		t.Error("the recording is gone")
+	}
+}
