@@ -1,0 +1,125 @@
+package hcntest
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// overlayPods makes a pod on each of two hosts, joined by remote endpoints as
+// kube-proxy and flannel make them.
+func overlayPods(t *testing.T, policies ...EndpointPolicy) (l *Lab, a, b *Pod) {
+	t.Helper()
+	l = New(t, Config{})
+	sides := []struct{ net, gateway, ip, pa, mac string }{
+		{"10.244.1.0/24", "10.244.1.1", "10.244.1.10", "10.127.130.35", "0E-2A-0A-F4-01-0A"},
+		{"10.244.2.0/24", "10.244.2.1", "10.244.2.20", "10.127.130.38", "0E-2A-0A-F4-02-14"},
+	}
+	var pods []*Pod
+	for i, h := range l.Hosts() {
+		mine, theirs := sides[i], sides[1-i]
+		n, err := h.CreateNetwork(overlayNetwork(mine.net, mine.gateway, 4096))
+		if err != nil {
+			t.Fatal(err)
+		}
+		far := endpointAt(theirs.ip, EndpointPolicy{Type: NetworkProviderAddress, Settings: mustJSON(ProviderAddressEndpointPolicySetting{theirs.pa})})
+		far.MacAddress = theirs.mac
+		if _, err := h.CreateRemoteEndpoint(far, n); err != nil {
+			t.Fatal(err)
+		}
+		near := endpointAt(mine.ip, policies...)
+		near.MacAddress = mine.mac
+		if near, err = h.CreateEndpoint(near, n); err != nil {
+			t.Fatal(err)
+		}
+		pods = append(pods, h.Run(near.Id))
+	}
+	return l, pods[0], pods[1]
+}
+
+func TestPodsOfAnOverlayReachEachOtherThroughATunnel(t *testing.T) {
+	l, a, b := overlayPods(t)
+	b.Listen("tcp", 80)
+	b.Listen("udp", 53)
+	for _, proto := range []string{"tcp", "udp"} {
+		port := map[string]string{"tcp": ":80", "udp": ":53"}[proto]
+		x, err := a.Reach(proto, "10.244.2.20"+port)
+		if err != nil || x.By != b || x.Seen.Addr() != a.Addr() {
+			t.Errorf("%s: %+v, %v", proto, x, err)
+		}
+	}
+	if err := a.Ping("10.244.2.20"); err != nil {
+		t.Error(err)
+	}
+	tunnelled := 0
+	for _, p := range l.Packets() {
+		if strings.Contains(p.Text, "vxlan") && strings.Contains(p.Text, "10.127.130.35>10.127.130.38") {
+			tunnelled++
+		}
+	}
+	if tunnelled < 6 {
+		t.Errorf("%d packets in the tunnel of %v", tunnelled, l.Packets())
+	}
+}
+
+func TestAnUnreachablePodIsReportedWithTheDrop(t *testing.T) {
+	block := EndpointPolicy{Type: ACL, Settings: mustJSON(AclPolicySetting{Action: ActionTypeBlock, Direction: DirectionTypeIn, RuleType: RuleTypeSwitch, Priority: 200})}
+	l, a, b := overlayPods(t, block)
+	b.Listen("tcp", 80)
+	_, err := a.Reach("tcp", "10.244.2.20:80")
+	var u *UnreachableError
+	if !errors.As(err, &u) || u.Reason != "timeout" || len(u.Drops) == 0 {
+		t.Fatalf("%v", err)
+	}
+	if d := u.Drops[0]; !strings.HasPrefix(d.Where, "h2 ") || d.Reason != "VfpBlock" || !strings.Contains(err.Error(), d.Packet) {
+		t.Errorf("%v", err)
+	}
+	if len(l.Drops()) < len(u.Drops) {
+		t.Errorf("the lab has seen %d drops", len(l.Drops()))
+	}
+	for _, u := range []error{second(a.Reach("udp", "10.244.2.20:53")), a.Ping("10.244.2.20"), a.Ping("198.51.100.1")} {
+		if !errors.As(u, new(*UnreachableError)) {
+			t.Errorf("%v", u)
+		}
+	}
+}
+
+func TestAPodWhoseEndpointIsGoneSaysSo(t *testing.T) {
+	h := New(t, Config{}).Host("h1")
+	n, err := h.CreateNetwork(natNetwork("nat", "172.16.0.0/24", "172.16.0.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := h.CreateEndpoint(endpointAt("172.16.0.10"), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := h.Run(e.Id)
+	if again := h.Run(e.Id); again.Addr() != p.Addr() {
+		t.Error("running twice gives another pod")
+	}
+	if err := h.DeleteEndpoint(e); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Ping("172.16.0.1"); err == nil || !strings.Contains(err.Error(), "the endpoint was deleted") {
+		t.Error(err)
+	}
+}
+
+func TestAnEndpointThatADriverAttachedIsUsedAsItIs(t *testing.T) {
+	h := New(t, Config{}).Host("h1")
+	n, err := h.CreateNetwork(natNetwork("nat", "172.16.0.0/24", "172.16.0.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := h.CreateEndpoint(endpointAt("172.16.0.10"), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.HNSCall("POST", "/endpoints/"+e.Id+"/attach", `{"ContainerId":"c1","SystemType":"Container","CompartmentId":7}`); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Run(e.Id).Ping("172.16.0.1"); err != nil {
+		t.Error(err)
+	}
+}
