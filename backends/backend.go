@@ -24,6 +24,7 @@ const (
 	HostSockets  Capability = "host-sockets"  // binds, excluded ports, listeners of the host
 	Impairments  Capability = "impairments"   // delay, loss, reordering, MTU on links
 	ServiceState Capability = "service-state" // restart HNS, reboot the host
+	Programs     Capability = "programs"      // run Windows programs against a host's HNS; see ProgramRunner
 )
 
 // Kinds of network that a backend can make, as capabilities.
@@ -42,7 +43,7 @@ const (
 func Capabilities() []Capability {
 	return []Capability{
 		RawFrames, DropReasons, VirtualTime, PacketTrace, Knobs, SwitchPorts, OuterSwitch, HostSockets,
-		Impairments, ServiceState,
+		Impairments, ServiceState, Programs,
 		NATNetwork, TransparentNetwork, L2BridgeNetwork, L2TunnelNetwork, OverlayNetwork,
 		InternalNetwork, PrivateNetwork, ICSNetwork,
 	}
@@ -220,7 +221,7 @@ type HCNResult struct {
 type Container struct {
 	Name      string
 	Host      string
-	Endpoints []string // endpoint ids
+	Endpoints []string // endpoint ids; none: it runs and waits for endpoints to be plugged in
 	Namespace string   // namespace id; empty: one is made
 	Shares    string   // container whose compartment it joins, instead of Endpoints and Namespace (CMP-03)
 	Isolation string   // "process" (default) or "hyperv"

@@ -40,6 +40,7 @@ type Config struct {
 	Profile     string            // build profile; empty: the backend's default
 	Knobs       map[string]string // over those of the scenarios
 	NoFlowCache bool
+	Programs    []string // folders in which exec lines find programs
 
 	Expect []string // expectation files
 

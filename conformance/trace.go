@@ -48,7 +48,7 @@ func Trace(ctx context.Context, cfg Config, s *Spec) (*TracedRun, error) {
 	if !r.canRetrace() {
 		return nil, &UsageError{fmt.Errorf("backend %s cannot trace packets", cfg.Backend.Name())}
 	}
-	raw := r.attempt(ctx, s, script.Options{Seed: cfg.Seed, Profile: cfg.Profile, Knobs: cfg.Knobs, NoFlowCache: cfg.NoFlowCache, Tracing: true})
+	raw := r.attempt(ctx, s, script.Options{Seed: cfg.Seed, Profile: cfg.Profile, Knobs: cfg.Knobs, NoFlowCache: cfg.NoFlowCache, Programs: cfg.Programs, Tracing: true})
 	return &TracedRun{Result: raw, Packets: packetTraces(raw.Observations, watch.explained)}, nil
 }
 

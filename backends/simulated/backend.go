@@ -2,23 +2,59 @@ package simulated
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/sim/hcn"
+	"github.com/hnsim/hnsim/sim/standin/wine"
 	"github.com/hnsim/hnsim/sim/vfp"
 )
 
 // Backend makes simulated worlds. The zero value is ready.
-type Backend struct{}
+type Backend struct {
+	// DLLs is the folder with the stand-in's DLLs, for Windows programs; empty
+	// is the one that make standin fills.
+	DLLs string
+}
 
-var _ backends.Backend = Backend{}
+var (
+	_ backends.Backend   = Backend{}
+	_ backends.Explainer = Backend{}
+	_ backends.DropNamer = Backend{}
+)
 
 // Name is "sim".
 func (Backend) Name() string { return "sim" }
 
-// Capabilities are all there are.
-func (Backend) Capabilities() []backends.Capability {
-	return backends.Capabilities()
+// Capabilities are all there are; running programs takes wine and the
+// stand-in's DLLs.
+func (b Backend) Capabilities() []backends.Capability {
+	all := backends.Capabilities()
+	if b.launcher().Missing() != nil {
+		all = slices.DeleteFunc(all, func(c backends.Capability) bool { return c == backends.Programs })
+	}
+	return all
+}
+
+// WhyNot says what programs need that is not here.
+func (b Backend) WhyNot(c backends.Capability) string {
+	if c != backends.Programs {
+		return ""
+	}
+	if err := b.launcher().Missing(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// defaultDLLs is where make standin puts the DLLs.
+const defaultDLLs = "hnsim-out/standin"
+
+func (b Backend) launcher() *wine.Run {
+	if b.DLLs == "" {
+		b.DLLs = defaultDLLs
+	}
+	return &wine.Run{DLLs: b.DLLs}
 }
 
 // Features are those of the profile's HNS version (contract B.9).
@@ -48,6 +84,11 @@ func (Backend) DropNames() []string {
 }
 
 // Open makes an empty world.
-func (Backend) Open(_ context.Context, cfg backends.WorldConfig) (backends.World, error) {
-	return newWorld(cfg)
+func (b Backend) Open(_ context.Context, cfg backends.WorldConfig) (backends.World, error) {
+	w, err := newWorld(cfg)
+	if err != nil {
+		return nil, err
+	}
+	w.launcher = b.launcher()
+	return w, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/sim/hns"
 	"github.com/hnsim/hnsim/sim/vfp"
 )
 
@@ -96,6 +97,9 @@ func rebootHost(w *world, s backends.Setting) error {
 	if err != nil {
 		return err
 	}
+	for _, c := range w.started {
+		c.running = c.running && c.host != nd.host
+	}
 	return asUsage(nd.host.Reboot())
 }
 
@@ -121,7 +125,28 @@ func containerVerb(do func(*world, *container) error) settingFunc {
 func (w *world) attachAll(c *container) error { return w.attach(c, false) }
 
 func (w *world) start(c *container) error {
-	return c.host.HNS.StartContainer(c.namespace, c.name, c.isolation)
+	if !c.bare() {
+		if err := c.host.HNS.StartContainer(c.namespace, c.name, c.isolation); err != nil {
+			return err
+		}
+	}
+	c.running = true
+	return nil
 }
 
-func (w *world) stop(c *container) error { return c.host.HNS.StopContainer(c.namespace, c.name) }
+// stop ends a container; what v1 attach has plugged into a bare one comes off.
+func (w *world) stop(c *container) error {
+	if !c.bare() {
+		if err := c.host.HNS.StopContainer(c.namespace, c.name); err != nil {
+			return err
+		}
+	} else {
+		for _, ep := range endpointsOf(c) {
+			if err := c.host.HNS.DetachEndpoint(ep, hns.AttachRequest{ContainerID: c.name, SystemType: hns.ToContainer}); err != nil {
+				return err
+			}
+		}
+	}
+	c.running = false
+	return nil
+}

@@ -89,7 +89,7 @@ func (r *recorder) place(host, where string) string {
 		if c.host.Name() != host {
 			continue
 		}
-		for _, ep := range c.endpoints {
+		for _, ep := range endpointsOf(c) {
 			if strings.EqualFold(ep, port) {
 				return c.name
 			}

@@ -81,7 +81,7 @@ func (w *world) ports(s backends.Setting, change func(*hns.PortOptions)) error {
 	if c == nil {
 		return usage("%s is a setting of a container's switch port; %q is no container", s.Name, s.Node)
 	}
-	for _, ep := range c.endpoints {
+	for _, ep := range endpointsOf(c) {
 		if err := c.host.SetPortOptions(ep, change); err != nil {
 			return usage("%s: %v", s.Name, err)
 		}

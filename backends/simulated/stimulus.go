@@ -195,7 +195,7 @@ func (w *world) fromPort(role string, frame []byte, id uint64) error {
 	if comp != nil && c.host.Transmit(comp.ID, "", frame, id) {
 		return nil
 	}
-	for _, ep := range c.endpoints {
+	for _, ep := range endpointsOf(c) {
 		if sw, port, ok := c.host.EndpointPort(ep); ok && c.host.TransmitPort(sw, port, frame, id) {
 			return nil
 		}

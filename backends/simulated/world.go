@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/hnsim/hnsim/sim/fabric"
 	"github.com/hnsim/hnsim/sim/fabric/ipstack"
 	"github.com/hnsim/hnsim/sim/hns"
+	"github.com/hnsim/hnsim/sim/standin/wine"
 )
 
 // world adapts one sim.World.
@@ -26,7 +28,8 @@ type world struct {
 	started    []*container // in order of creation
 	sockets    map[string]func()
 	ipID       uint16
-	injected   bool // a stimulus had broken checksums on purpose
+	injected   bool      // a stimulus had broken checksums on purpose
+	launcher   *wine.Run // how programs are started
 }
 
 // node is a host, router or external machine.
@@ -43,9 +46,14 @@ type container struct {
 	name      string
 	host      *sim.Host
 	namespace string
-	endpoints []string
+	endpoints []string // none: those that HNS says are plugged into it
 	isolation hns.Isolation
+	running   bool
 }
+
+// bare reports whether a container has neither namespace nor endpoints of its
+// own: what it uses, v1 attach has plugged into it.
+func (c *container) bare() bool { return c.namespace == "" && len(c.endpoints) == 0 }
 
 func newWorld(cfg backends.WorldConfig) (*world, error) {
 	w := &world{cfg: cfg, nodes: map[string]*node{}, containers: map[string]*container{}, sockets: map[string]func(){}}
@@ -219,11 +227,15 @@ func (w *world) AddContainer(_ context.Context, c backends.Container) error {
 	return w.settle()
 }
 
-// attach joins the endpoints to a namespace, which is made when the container
-// has none yet, and starts the container in it (rules CMP-06 to CMP-08).
+// attach joins the endpoints to a namespace, which is made when neither the
+// container nor its first endpoint has one yet, and starts the container in it
+// (rules CMP-06 to CMP-08). A bare one runs, and no more.
 func (w *world) attach(ct *container, noStart bool) error {
 	svc := ct.host.HNS
-	if ct.namespace == "" {
+	if ct.namespace == "" && len(ct.endpoints) > 0 {
+		ct.namespace = ct.host.NamespaceOf(ct.endpoints[0])
+	}
+	if ct.namespace == "" && !ct.bare() {
 		id, err := svc.CreateNamespace("", []byte(`{"Type":"Host","SchemaVersion":{"Major":2,"Minor":0}}`))
 		if err != nil {
 			return err
@@ -241,7 +253,7 @@ func (w *world) attach(ct *container, noStart bool) error {
 	if noStart {
 		return nil
 	}
-	return svc.StartContainer(ct.namespace, ct.name, ct.isolation)
+	return w.start(ct)
 }
 
 // detach takes the endpoints out of the namespace again.
@@ -269,7 +281,7 @@ func (w *world) stack(role string) (*ipstack.Stack, error) {
 	}
 	comp := w.compartment(c)
 	if comp == nil {
-		return nil, usage("container %s has no network compartment: it was not started", role)
+		return nil, usage("container %s has no network compartment: it was not started, or has no endpoint", role)
 	}
 	return comp.Stack, nil
 }
@@ -282,7 +294,36 @@ func (w *world) compartment(c *container) *fabric.Compartment {
 	if ns := st.NamespaceByID(c.namespace); ns != nil && ns.Compartment != 0 {
 		return c.host.Compartment(ns.Compartment)
 	}
+	for _, e := range st.Endpoints {
+		if pluggedByV1(e, c) {
+			return c.host.Compartment(e.Compartment)
+		}
+	}
 	return nil
+}
+
+// pluggedByV1 reports whether a v1 attach has plugged the endpoint into the
+// container.
+func pluggedByV1(e *hns.Endpoint, c *container) bool {
+	return e.AttachedTo == hns.ToContainer && e.Namespace == "" && slices.Contains(e.Containers, c.name)
+}
+
+// endpointsOf are the endpoints that a container uses.
+func endpointsOf(c *container) []string {
+	st := c.host.State()
+	if len(c.endpoints) > 0 || st == nil {
+		return c.endpoints
+	}
+	if ns := st.NamespaceByID(c.namespace); ns != nil {
+		return ns.Endpoints
+	}
+	var ids []string
+	for _, e := range st.Endpoints {
+		if pluggedByV1(e, c) {
+			ids = append(ids, e.Doc.ID)
+		}
+	}
+	return ids
 }
 
 // settle runs the world until nothing is in flight. A forwarding loop is a

@@ -14,6 +14,9 @@ import (
 	"github.com/hnsim/hnsim/sim/standin/wine"
 )
 
+// defaultDLLs is where make standin puts the DLLs.
+const defaultDLLs = "hnsim-out/standin"
+
 func (a *app) execCmd() *cobra.Command {
 	var f standinFlags
 	var server, host, dlls string
@@ -54,7 +57,7 @@ use it again. The DLLs come from make standin.`,
 	f.add(c.Flags())
 	c.Flags().StringVar(&server, "server", "", "token `file` of a running hnsim serve to use instead of a server of its own")
 	c.Flags().StringVar(&host, "as", "", "`name` of the host that the program runs on; empty is the first")
-	c.Flags().StringVar(&dlls, "dlls", "hnsim-out/standin", "`folder` with the DLLs")
+	c.Flags().StringVar(&dlls, "dlls", defaultDLLs, "`folder` with the DLLs")
 	return c
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/backends/replay"
+	"github.com/hnsim/hnsim/backends/simulated"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/settings"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/terminal"
@@ -150,6 +151,8 @@ type worldFlags struct {
 	knobs            []string
 	noFlowCache      bool
 	flags            *pflag.FlagSet
+	programs         []string
+	dlls             string
 }
 
 func (w *worldFlags) add(flags *pflag.FlagSet) {
@@ -159,6 +162,8 @@ func (w *worldFlags) add(flags *pflag.FlagSet) {
 	flags.Uint64Var(&w.seed, "seed", 1, "`number` from which all randomness follows")
 	flags.StringArrayVar(&w.knobs, "knob", nil, "`name=value` of a contract knob, over the profile's; repeatable")
 	flags.BoolVar(&w.noFlowCache, "no-flow-cache", false, "switch the unified flow tables off; results must not change")
+	flags.StringArrayVar(&w.programs, "programs", nil, "`folder` with the programs of exec lines; repeatable")
+	flags.StringVar(&w.dlls, "dlls", defaultDLLs, "`folder` with the DLLs for exec lines")
 }
 
 // config is the part of a run's configuration that worldFlags hold.
@@ -167,7 +172,11 @@ func (a *app) config(w *worldFlags) (conformance.Config, error) {
 	if err != nil {
 		return conformance.Config{}, err
 	}
-	cfg := conformance.Config{Backend: b, BackendName: w.backend, Profile: w.profile, Seed: w.seed, NoFlowCache: w.noFlowCache, Now: a.now}
+	if model, ok := b.(simulated.Backend); ok {
+		model.DLLs = w.dlls
+		b = model
+	}
+	cfg := conformance.Config{Backend: b, BackendName: w.backend, Profile: w.profile, Seed: w.seed, NoFlowCache: w.noFlowCache, Programs: w.programs, Now: a.now}
 	if r, ok := b.(*replay.Backend); ok {
 		return cfg, w.likeRecorded(r.Header(), &cfg)
 	}

@@ -88,6 +88,9 @@ type Options struct {
 	// Update makes cmp accept what it gets: Result.Rewritten is the file with
 	// the golden text replaced.
 	Update bool
+	// Programs are folders in which exec looks for programs, after the
+	// scenario's own.
+	Programs []string
 	// Keep leaves the world standing: nothing is torn down and leftovers are
 	// not looked for. For people who want to look at a real host afterwards.
 	Keep bool

@@ -13,6 +13,7 @@ import (
 type environment struct {
 	backend  string
 	caps     []backends.Capability
+	whyNot   func(backends.Capability) string // nil: nothing to say
 	features backends.FeatureSet
 	profile  hcn.Profile // with the knobs of scenario and options
 	variant  map[string]string
@@ -20,6 +21,9 @@ type environment struct {
 
 func newEnvironment(sc *Scenario, b backends.Backend, opt Options) (*environment, error) {
 	e := &environment{backend: b.Name(), caps: b.Capabilities()}
+	if x, ok := b.(backends.Explainer); ok {
+		e.whyNot = x.WhyNot
+	}
 	var err error
 	if e.profile, err = hcn.ProfileByName(opt.Profile); err != nil {
 		return nil, err
@@ -46,7 +50,14 @@ func (e *environment) lacks(req string) string {
 	switch kindOf {
 	case "capability":
 		if !slices.Contains(e.caps, backends.Capability(name)) {
-			return fmt.Sprintf("needs capability %s, which backend %s lacks", name, e.backend)
+			why := ""
+			if e.whyNot != nil {
+				why = e.whyNot(backends.Capability(name))
+			}
+			if why != "" {
+				why = ": " + why
+			}
+			return fmt.Sprintf("needs capability %s, which backend %s lacks%s", name, e.backend, why)
 		}
 	case "feature":
 		if e.features.Supported[name] {

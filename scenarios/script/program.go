@@ -108,6 +108,7 @@ func checkProgram(sc *Scenario, p *problems) {
 	for _, v := range variants {
 		s := newScope(sc.program.files)
 		s.static = true
+		s.vars[workFolder], s.vars[programFolders] = "Z:/work", "Z:/programs"
 		if v != nil {
 			for name, value := range v.Values {
 				s.vars[name] = value

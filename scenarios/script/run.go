@@ -35,6 +35,7 @@ type run struct {
 	first   *stumble // with Options.Onward: the first line that did not hold
 	stop    *Stop    // with Options.Onward: the line that could not be passed
 	out     strings.Builder
+	errOut  *string // what a program printed to stderr; nil: the refusal's text
 
 	mark    int    // first observation of the current stimulus
 	taken   []bool // observations that a check has taken
@@ -44,6 +45,7 @@ type run struct {
 	refused *hcn.Error // last refusal of the control plane
 	links   map[string]*backends.Link
 	golden  map[string]string // files that Update rewrites
+	prog    programState
 }
 
 // closeTimeout is what tearing down may take after the run's own time is over.
@@ -128,6 +130,7 @@ func (s *Scenario) usesWord(name string) bool {
 // scenario, and closes the world.
 func (r *run) execute(res *Result) {
 	closed := false
+	defer r.prog.clean()
 	defer func() {
 		if !closed && !r.opt.Keep { // a panic is on its way
 			r.close()
@@ -139,7 +142,10 @@ func (r *run) execute(res *Result) {
 		r.scope.vars[name] = value
 	}
 	var log strings.Builder
-	err := r.script(&log)
+	err := r.preparePrograms()
+	if err == nil {
+		err = r.script(&log)
+	}
 	end := ending{drops: r.drops(), trace: r.lastTrace()}
 	res.Stopped = r.stop
 	if r.first != nil {
@@ -256,6 +262,9 @@ func (r *run) engineCommand(w *word) rsc.Cmd {
 		if err != nil {
 			stderr = err.Error() + "\n"
 		}
+		if r.errOut != nil {
+			stderr = *r.errOut
+		}
 		return func(*rsc.State) (string, string, error) { return stdout, stderr, err }, nil
 	})
 }
@@ -284,6 +293,7 @@ func (r *run) act(w *word, o op) error {
 		r.checked = true
 	}
 	r.out.Reset()
+	r.errOut = nil
 	return o(r)
 }
 

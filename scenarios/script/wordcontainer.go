@@ -3,6 +3,7 @@ package script
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hnsim/hnsim/backends"
@@ -12,9 +13,10 @@ import (
 var containerWords = []*word{
 	{
 		name: "container", group: "Containers",
-		args:      "NAME shares CONTAINER | NAME HOST endpoints=NAME,... [ns=NAMESPACE] [isolation=process|hyperv] [noattach] [nostart]",
+		args:      "NAME shares CONTAINER | NAME HOST endpoints=NAME,...|none [ns=NAMESPACE] [isolation=process|hyperv] [noattach] [nostart]",
 		refusable: true, acts: true,
 		summary: "make a container that shares another's compartment, or uses existing endpoints",
+		detail:  []string{"endpoints=none makes a container that a program finds running and plugs endpoints into."},
 		example: "container c2 shares co11", parse: parseContainer,
 	},
 	{
@@ -43,16 +45,20 @@ var containerWords = []*word{
 func (p *parser) containerAttrs(c *backends.Container, ns *string, more ...attr) {
 	p.attributes(nil, append(more,
 		attr{name: "ns", set: toString(ns)},
-		attr{name: "isolation", set: func(v string) error {
-			if v != "process" && v != "hyperv" {
-				return fmt.Errorf("found %s, expected process or hyperv", quoteShort(v))
-			}
-			c.Isolation = v
-			return nil
-		}},
+		attr{name: "isolation", set: toIsolation(&c.Isolation)},
 		attr{name: "noattach", flag: true, set: toFlag(&c.NoAttach)},
 		attr{name: "nostart", flag: true, set: toFlag(&c.NoStart)},
 	)...)
+}
+
+func toIsolation(dst *string) func(string) error {
+	return func(v string) error {
+		if v != "process" && v != "hyperv" {
+			return fmt.Errorf("found %s, expected process or hyperv", quoteShort(v))
+		}
+		*dst = v
+		return nil
+	}
 }
 
 // namespace checks the ns= option and returns the type of the namespace.
@@ -147,7 +153,10 @@ func parseContainer(p *parser) op {
 	}})
 	p.namespace(ns, c.Host)
 	if p.err == nil && len(endpoints) == 0 {
-		p.errorf("no endpoints: expected endpoints=NAME,...")
+		p.errorf("no endpoints: expected endpoints=NAME,... or none")
+	}
+	if slices.Equal(endpoints, []string{"none"}) {
+		endpoints = nil
 	}
 	for _, e := range endpoints {
 		n, err := p.sc.object(endpointKind, e)

@@ -158,10 +158,7 @@ func parseOutput(p *parser, which string) op {
 		return nil
 	}
 	return func(r *run) error {
-		got := r.state.Stdout()
-		if which == "stderr" {
-			got = r.state.Stderr()
-		}
+		got := r.text(which)
 		found := len(re.FindAllStringIndex(got, -1))
 		if count < 0 && found > 0 || found == count {
 			return nil
@@ -175,6 +172,17 @@ func parseOutput(p *parser, which string) op {
 		}
 		return r.soft(r.failure(want, strings.TrimRight(got, "\n")))
 	}
+}
+
+// text is what the last word printed, or what the last program called.
+func (r *run) text(which string) string {
+	switch which {
+	case "stderr":
+		return r.state.Stderr()
+	case "calls":
+		return r.prog.calls
+	}
+	return r.state.Stdout()
 }
 
 func parseError(p *parser) op {

@@ -24,7 +24,7 @@ var queryWords = []*word{
 		example: "show vfp h1", parse: parseShow,
 	},
 	{
-		name: "cmp", group: "Output", args: "stdout|stderr|FILE FILE", quiet: true,
+		name: "cmp", group: "Output", args: "stdout|stderr|calls|FILE FILE", quiet: true,
 		summary: "compare texts; the second is what is wanted",
 		detail:  []string{"Variables in the second are replaced. `hnsim run --update` rewrites it when it differs: read the difference before you commit it."},
 		example: "cmp stdout want.txt", parse: parseCmp,
@@ -34,6 +34,12 @@ var queryWords = []*word{
 		summary: "the JSON document on stdout must contain what FILE names",
 		detail:  []string{"Members that FILE does not name may be anything; elements of its lists must occur, in that order. Variables in FILE are replaced. \"*\" matches any value."},
 		example: "match want.json", parse: parseMatch,
+	},
+	{
+		name: "json", group: "Output", args: "[PATH] [is=VALUE] [save=NAME]", quiet: true, refusable: true,
+		summary: "the JSON document on stdout must have a value there, and may keep it as $NAME",
+		detail:  []string{"PATH is that of query; without one it is the whole document. save= keeps text as it is and everything else as JSON."},
+		example: "json ips[0].address is=10.244.1.3/24", parse: parseJSON,
 	},
 }
 
@@ -72,6 +78,48 @@ func parseQuery(p *parser) op {
 			return r.failure("a value there", err.Error())
 		}
 		r.out.WriteString(value)
+		return nil
+	}
+}
+
+func parseJSON(p *parser) op {
+	var path []step
+	if text := p.peek(); text != "" && !strings.HasPrefix(text, "is=") && !strings.HasPrefix(text, "save=") {
+		var err error
+		path, err = parsePath(p.next(""))
+		p.check(err)
+	}
+	var want *string
+	keep := ""
+	p.attributes(nil,
+		attr{name: "is", set: func(v string) error { want = &v; return nil }},
+		attr{name: "save", set: func(v string) error {
+			if !variableName.MatchString(v) {
+				return fmt.Errorf("found %s, expected a name that begins with a small letter", quoteShort(v))
+			}
+			keep = v
+			return nil
+		}})
+	switch {
+	case p.err != nil:
+		return nil
+	case keep != "" && p.line.negate:
+		p.errorf("save= in a line that expects nothing")
+	case keep != "" && p.sc.static:
+		p.sc.vars[keep] = "1"
+	}
+	return func(r *run) error {
+		value, err := walk([]byte(r.state.Stdout()), path)
+		if err != nil {
+			return r.soft(r.failure("a value there", err.Error()))
+		}
+		value = strings.TrimSuffix(value, "\n")
+		if want != nil && value != *want {
+			return r.soft(r.failure(quoteShort(*want), quoteShort(value)))
+		}
+		if keep != "" {
+			r.scope.vars[keep] = value
+		}
 		return nil
 	}
 }
@@ -120,9 +168,9 @@ func parseShow(p *parser) op {
 }
 
 func parseCmp(p *parser) op {
-	left := p.next("stdout, stderr or a file")
+	left := p.next("stdout, stderr, calls or a file")
 	var have *file
-	if p.err == nil && left != "stdout" && left != "stderr" {
+	if p.err == nil && !slices.Contains([]string{"stdout", "stderr", "calls"}, left) {
 		have = p.namedFile(left)
 	}
 	want := p.file("the file with the text that is wanted")
@@ -132,14 +180,9 @@ func parseCmp(p *parser) op {
 	}
 	wanted := string(p.expandFile(want))
 	return func(r *run) error {
-		var got string
-		switch {
-		case have != nil:
+		got := r.text(left)
+		if have != nil {
 			got = have.data
-		case left == "stdout":
-			got = r.state.Stdout()
-		default:
-			got = r.state.Stderr()
 		}
 		if got == wanted {
 			return nil

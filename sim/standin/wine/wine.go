@@ -20,6 +20,7 @@ type Run struct {
 	DLLs    string // folder with the DLLs to install
 	OSBuild int    // what the program sees as the build of Windows
 	Env     []string
+	Dir     string // the program's current folder; empty: this process's
 	Prefix  string // empty: in the user's cache folder, one for each build
 	Log     func(format string, args ...any)
 
@@ -40,19 +41,38 @@ func Find() (string, error) {
 	return "", errors.New("no wine: install the package wine64 (Debian, Ubuntu) or wine (Fedora, Arch)")
 }
 
-// Prepare makes the prefix unless it exists, and installs the DLLs.
-func (r *Run) Prepare(ctx context.Context) error {
-	var err error
+// Path is what programs call a file of this machine: wine shows its root as
+// drive Z. Slashes lean forward, which Windows takes and JSON needs no escape
+// for.
+func Path(file string) string { return "Z:" + filepath.ToSlash(file) }
+
+// Missing says what programs need that is not here, and what to do about it;
+// nil means that they can be started.
+func (r *Run) Missing() error {
+	_, err := r.find()
+	return err
+}
+
+func (r *Run) find() (wine string, err error) {
 	if runtime.GOOS == "windows" {
-		return errors.New("this is Windows: start the program itself")
+		return "", errors.New("this is Windows: start the program itself")
 	}
-	if r.wine, err = Find(); err != nil {
-		return err
+	if wine, err = Find(); err != nil {
+		return "", err
 	}
 	for _, n := range names {
 		if _, err := os.Stat(filepath.Join(r.DLLs, n)); err != nil {
-			return fmt.Errorf("%w: build the DLLs with make standin, or name their folder with --dlls", err)
+			return "", fmt.Errorf("%w: build the DLLs with make standin, or name their folder with --dlls", err)
 		}
+	}
+	return wine, nil
+}
+
+// Prepare makes the prefix unless it exists, and installs the DLLs.
+func (r *Run) Prepare(ctx context.Context) error {
+	var err error
+	if r.wine, err = r.find(); err != nil {
+		return err
 	}
 	if r.Prefix == "" {
 		cache, err := os.UserCacheDir()
@@ -149,6 +169,7 @@ func (r *Run) install() error {
 // error means that it could not be started.
 func (r *Run) Exec(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) (int, error) {
 	cmd := r.command(ctx, args)
+	cmd.Dir = r.Dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, errOut
 	err := cmd.Run()
 	var failed *exec.ExitError

@@ -1,0 +1,109 @@
+package simulated
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/sim/standin"
+	"github.com/hnsim/hnsim/sim/standin/wine"
+)
+
+var _ backends.ProgramRunner = (*world)(nil)
+
+// preparing keeps worlds that run side by side from making one prefix twice.
+var preparing sync.Mutex
+
+// maxOutput bounds what is kept of a program's output.
+const maxOutput = 4 << 20
+
+// ProgramPath is what programs call a file of this machine.
+func (w *world) ProgramPath(file string) string { return wine.Path(file) }
+
+// RunProgram runs a program under wine. The world is lent to the stand-in for
+// that time: its calls arrive on other goroutines, one at a time, and the last
+// one is over before the world comes back.
+func (w *world) RunProgram(ctx context.Context, p backends.Program) (res backends.ProgramResult, err error) {
+	nd := w.nodes[p.Host]
+	if nd == nil || nd.host == nil {
+		return res, usage("no Windows host %q", p.Host)
+	}
+	run := *w.launcher
+	run.OSBuild, run.Dir = w.sim.Profile.OSBuild, p.Dir
+	preparing.Lock()
+	err = run.Prepare(ctx)
+	preparing.Unlock()
+	if err != nil {
+		return res, err
+	}
+	record := func(c standin.Call) {
+		hr, _ := strconv.ParseUint(c.HResult, 0, 32)
+		res.Calls = append(res.Calls, backends.ProgramCall{Function: c.Function, Args: c.Args, HResult: uint32(hr)})
+	}
+	srv, stop, err := w.lend(nd, p, record)
+	if err != nil {
+		return res, err
+	}
+	run.Env = append(slices.Clone(p.Env), "HNSIM_STANDIN_ADDR="+srv.Addr(), "HNSIM_STANDIN_TOKEN="+srv.Token(), "HNSIM_STANDIN_HOST="+p.Host)
+	var out, errOut capped
+	timed, cancel := context.WithTimeout(ctx, p.Timeout)
+	defer cancel()
+	res.ExitCode, err = run.Exec(timed, append([]string{p.Path}, p.Args...), bytes.NewReader(p.Stdin), &out, &errOut)
+	res.TimedOut = timed.Err() != nil && ctx.Err() == nil
+	if res.TimedOut {
+		err = nil
+	}
+	if err = errors.Join(err, stop()); err != nil {
+		return res, fmt.Errorf("%s: %w", p.Path, err)
+	}
+	res.LeakedHandles = int(srv.Stats().Leaked)
+	res.Stdout, res.Stderr = out.Bytes(), errOut.Bytes()
+	if out.over || errOut.over {
+		return res, fmt.Errorf("%s printed more than %d bytes", p.Path, maxOutput)
+	}
+	return res, w.settle()
+}
+
+// lend serves a host's HNS until stop. Containers of the host that run are
+// known to the Hcs functions.
+func (w *world) lend(nd *node, p backends.Program, record func(standin.Call)) (srv *standin.Server, stop func() error, err error) {
+	var trouble error
+	srv, err = standin.Listen(standin.Config{
+		Hosts: []standin.Host{{Name: p.Host, HNS: nd.host.HNS}},
+		// How long a program takes on the wall must not show in the world.
+		Before: func() { trouble = errors.Join(trouble, w.runaway(w.sim.Loop().Advance(p.Tick))) },
+		OnCall: func(c standin.Call) {
+			trouble = errors.Join(trouble, w.settle())
+			record(c)
+		},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, c := range w.started {
+		if c.running && c.host == nd.host {
+			srv.AddContainer(c.name)
+		}
+	}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve() }()
+	return srv, func() error { return errors.Join(srv.Close(), <-done, trouble) }, nil
+}
+
+// capped is a buffer that keeps the first maxOutput bytes.
+type capped struct {
+	bytes.Buffer
+	over bool
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	keep := min(len(p), maxOutput-c.Len())
+	c.over = c.over || keep < len(p)
+	_, _ = c.Buffer.Write(p[:keep])
+	return len(p), nil
+}
