@@ -84,3 +84,12 @@ hnslib-suite: ## the same for hnslib, which kube-proxy uses
 cni-suite: ## the same for pkg/hns of the CNI plugins
 hcsshim-suite hnslib-suite cni-suite:
 	$(GO) run ./sim/standin/suite $(@:-suite=)
+
+# Unmodified drivers in scenarios.
+.PHONY: drivers test-cni
+
+drivers: ## build the CNI plugins for Windows into hnsim-out/drivers (downloads their sources)
+	conformance/driver/cni/build.sh hnsim-out/drivers
+
+test-cni: build standin drivers ## the CNI plugins under wine, and packets through what they made
+	./hnsim run conformance/driver/cni/*.txtar --programs hnsim-out/drivers --timeout 5m --out hnsim-out/cni

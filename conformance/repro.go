@@ -30,6 +30,9 @@ func (r *Runner) repro(s *Spec) string {
 	if r.cfg.CheckDeterminism {
 		args = append(args, "--check-determinism")
 	}
+	for _, f := range r.cfg.Programs {
+		args = append(args, "--programs", f)
+	}
 	for _, f := range r.cfg.Expect {
 		args = append(args, "--expect", f)
 	}

@@ -38,6 +38,8 @@ type fake struct {
 	ops       *[]backends.HCNOp     // what HCN was told
 	stimuli   *[]backends.Stimulus  // what Do was told
 	closed    *int                  // how often Close was called
+	programs  *[]backends.Program   // what RunProgram was told
+	whyNot    string                // what WhyNot answers
 }
 
 func (f *fake) Name() string { return "fake" }
@@ -45,6 +47,8 @@ func (f *fake) Name() string { return "fake" }
 func (f *fake) Capabilities() []backends.Capability {
 	return slices.DeleteFunc(backends.Capabilities(), func(c backends.Capability) bool { return slices.Contains(f.without, c) })
 }
+
+func (f *fake) WhyNot(backends.Capability) string { return f.whyNot }
 
 func (f *fake) Features(profile string) (backends.FeatureSet, error) {
 	s := backends.FeatureSet{HNSVersion: "13.3", Supported: f.features}
@@ -132,6 +136,8 @@ func (w *fakeWorld) HCN(_ context.Context, op backends.HCNOp) (backends.HCNResul
 		doc["ID"] = id
 		w.docs[id], _ = json.Marshal(doc)
 		return backends.HCNResult{ID: id}, nil
+	case op.Kind == "hnscall" && w.docs[strings.TrimPrefix(op.Path, "/endpoints/")] != nil:
+		return backends.HCNResult{Document: w.docs[strings.TrimPrefix(op.Path, "/endpoints/")]}, nil
 	case op.Kind == "hnscall":
 		return backends.HCNResult{Document: json.RawMessage(`{"Success":true,"Output":{"ID":"V1-` + op.Verb + `","Name":"v1"}}`)}, nil
 	case op.Verb == "enumerate":

@@ -201,7 +201,7 @@ var declares = map[string]struct {
 }{
 	"host": {0, hostKind}, "external": {0, externalKind}, "router": {0, routerKind}, "container": {0, containerKind},
 	"network": {1, networkKind}, "endpoint": {0, endpointKind}, "namespace": {1, namespaceKind},
-	"loadbalancer": {1, loadbalancerKind}, "route": {1, routeKind},
+	"adopt": {0, endpointKind}, "loadbalancer": {1, loadbalancerKind}, "route": {1, routeKind},
 }
 
 // assume declares what a bad line would have declared, so that one mistake does

@@ -115,11 +115,12 @@ func parseAdopt(p *parser) op {
 		p.check(p.sc.declareRole(who, &name{kind: containerKind, host: host, endpoints: []string{who}}))
 	}
 	return func(r *run) error {
-		e, err := r.findEndpoint(host, label, id)
+		e, doc, err := r.findEndpoint(host, label, id)
 		if err != nil {
 			return err
 		}
 		r.scope.vars["id:"+who] = e.ID
+		r.learn(endpointKind, who, doc)
 		if exists {
 			return r.pluggedInto(host, who, e)
 		}
@@ -132,43 +133,44 @@ func parseAdopt(p *parser) op {
 }
 
 // findEndpoint looks through the host's endpoints for the one of that name, or
-// of that id, and learns its addresses.
-func (r *run) findEndpoint(host, label, id string) (*hcn.Endpoint, error) {
+// of that id.
+func (r *run) findEndpoint(host, label, id string) (*hcn.Endpoint, json.RawMessage, error) {
 	list, err := r.hcn(backends.HCNOp{Host: host, Kind: string(endpointKind), Verb: "enumerate"})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var ids, others []string
 	if err := json.Unmarshal(list.Document, &ids); err != nil {
-		return nil, fmt.Errorf("the list of ids is no JSON list of texts: %w", err)
+		return nil, nil, fmt.Errorf("the list of ids is no JSON list of texts: %w", err)
 	}
 	var found []*hcn.Endpoint
+	var doc json.RawMessage
 	for _, at := range ids {
 		res, err := r.hcn(backends.HCNOp{Host: host, Kind: string(endpointKind), Verb: "query", ID: at})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		e, err := hcn.DecodeEndpoint(res.Document)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		e.ID = at
 		if strings.EqualFold(id, at) || id == "" && label == e.Name {
-			found = append(found, e)
+			found, doc = append(found, e), res.Document
 		}
 		others = append(others, e.Name)
 	}
-	if len(found) != 1 {
-		got := fmt.Sprintf("%d of them", len(found))
-		if len(found) == 0 {
-			got = "endpoints " + strings.Join(sorted(others), ", ")
-		}
-		if len(ids) == 0 {
-			got = "no endpoint at all"
-		}
-		return nil, r.failure(fmt.Sprintf("one endpoint %s on %s", label+id, host), got)
+	if len(found) == 1 {
+		return found[0], doc, nil
 	}
-	return found[0], nil
+	got := fmt.Sprintf("%d of them", len(found))
+	switch {
+	case len(ids) == 0:
+		got = "no endpoint at all"
+	case len(found) == 0:
+		got = "endpoints " + strings.Join(sorted(others), ", ")
+	}
+	return nil, nil, r.failure(fmt.Sprintf("one endpoint %s on %s", label+id, host), got)
 }
 
 // pluggedInto checks that a container that the scenario made has the endpoint.
