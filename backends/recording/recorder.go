@@ -3,6 +3,7 @@ package recording
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/hnsim/hnsim/backends"
@@ -14,7 +15,7 @@ func Wrap(b backends.Backend, w *Writer) backends.Backend { return &recorder{Bac
 
 // Describe makes the header for a backend.
 func Describe(b backends.Backend, profile string) (Header, error) {
-	h := Header{Backend: b.Name(), Capabilities: b.Capabilities(), Profile: profile}
+	h := Header{Backend: b.Name(), Capabilities: withoutPrograms(b), Profile: profile}
 	if n, ok := b.(backends.DropNamer); ok {
 		h.DropNames = n.DropNames()
 	}
@@ -36,6 +37,25 @@ func (r *recorder) ForScenario(name string) backends.Backend {
 		inner = by.ForScenario(name)
 	}
 	return &recorder{inner, r.w, name}
+}
+
+// withoutPrograms are the backend's capabilities but for running programs:
+// what a program asks of HNS is not part of a recording.
+func withoutPrograms(b backends.Backend) []backends.Capability {
+	return slices.DeleteFunc(slices.Clone(b.Capabilities()), func(c backends.Capability) bool { return c == backends.Programs })
+}
+
+func (r *recorder) Capabilities() []backends.Capability { return withoutPrograms(r.Backend) }
+
+// WhyNot says why programs do not run while something is recorded.
+func (r *recorder) WhyNot(c backends.Capability) string {
+	if c == backends.Programs {
+		return "a recording does not hold what programs do"
+	}
+	if x, ok := r.Backend.(backends.Explainer); ok {
+		return x.WhyNot(c)
+	}
+	return ""
 }
 
 // DropNames are those of the backend, if it knows them.

@@ -85,6 +85,29 @@ func TestARecorderKeepsTheContract(t *testing.T) {
 	}
 }
 
+// programs is a backend that can run programs.
+type programs struct{ backends.Backend }
+
+func (programs) Capabilities() []backends.Capability {
+	return []backends.Capability{backends.RawFrames, backends.Programs}
+}
+
+func TestProgramsDoNotRunWhileSomethingIsRecorded(t *testing.T) {
+	b := Wrap(programs{simulated.Backend{}}, nil)
+	h, err := Describe(programs{simulated.Backend{}}, "ws2022")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, caps := range [][]backends.Capability{b.Capabilities(), h.Capabilities} {
+		if len(caps) != 1 || caps[0] != backends.RawFrames {
+			t.Error(caps)
+		}
+	}
+	if why := b.(backends.Explainer).WhyNot(backends.Programs); !strings.Contains(why, "recording") {
+		t.Error(why)
+	}
+}
+
 func TestWhatIsReadIsWhatHappened(t *testing.T) {
 	var seen []backends.Observation
 	rec, err := Read(bytes.NewReader(mkRecording(t, func(w backends.World) {
