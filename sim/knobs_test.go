@@ -11,11 +11,6 @@ import (
 	"github.com/hnsim/hnsim/sim/hcn"
 )
 
-// unread lists knobs of parts that are not modelled yet: the load balancer.
-var unread = map[string]bool{
-	"HostToClusterIP": true, "LocalNodePort": true, "LBUpdate": true, "LBTerminating": true, "LBSharedPools": true,
-}
-
 // A knob that nothing reads promises a choice that there is not.
 func TestEveryKnobIsRead(t *testing.T) {
 	var source strings.Builder
@@ -35,8 +30,8 @@ func TestEveryKnobIsRead(t *testing.T) {
 	for i := range fields.NumField() {
 		name := fields.Field(i).Name
 		read := regexp.MustCompile(`\.` + name + `\b`).MatchString(source.String())
-		if read == unread[name] {
-			t.Errorf("knob %s: read %v, listed as unread %v", name, read, unread[name])
+		if !read {
+			t.Errorf("nothing reads knob %s", name)
 		}
 	}
 }

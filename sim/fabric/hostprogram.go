@@ -63,8 +63,13 @@ type Route struct {
 
 // LocalVIP redirects the host's own connections to a published port.
 type LocalVIP struct {
-	Proto    uint8
-	VIP      netip.Addr // invalid: every address of the host
-	Port     uint16
-	Internal netip.AddrPort
+	ID    string // with VIP and Port: connections outlive changes that keep it
+	Proto uint8
+	VIP   netip.Addr // invalid: every address of the host
+	Port  uint16
+	// Targets are where connections go: a new one to the target that Choose
+	// names by its index, nil meaning the first; old ones keep theirs as long
+	// as it is listed.
+	Targets []netip.AddrPort
+	Choose  func(*vfp.Header) int
 }

@@ -68,6 +68,8 @@ type Knobs struct {
 	LBUpdate        string // "recreate" or "in-place"
 	LBTerminating   string // "drain" or "cut"
 	LBSharedPools   bool
+	// NodePortNeedsLocal: a node without local backend does not serve.
+	NodePortNeedsLocal bool
 
 	// Control plane.
 	V1ErrorForm          string // "envelope" or "hresult"

@@ -155,6 +155,8 @@ var knobDefs = []knobDef{
 		"established flows to a backend that was taken out"},
 	{"lbSharedPools", func(k *Knobs) any { return &k.LBSharedPools }, nil, fromBuild(17763, false, true), "D-30",
 		"load balancers share SNAT port pools instead of 64 ports each"},
+	{"nodePortNeedsLocal", func(k *Knobs) any { return &k.NodePortNeedsLocal }, nil, fromBuild(17763, true, false), "LB-13",
+		"a node answers for a service from outside only if one of its backends is there"},
 
 	{"v1ErrorForm", func(k *Knobs) any { return &k.V1ErrorForm }, []string{"envelope", "hresult"}, always("envelope"), "A23 D.4",
 		"failures of HNSCall: S_OK with Success false, or a negative HRESULT"},

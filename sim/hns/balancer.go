@@ -244,8 +244,28 @@ func (s *Service) ModifyLoadBalancer(id string, request []byte) error {
 		doc.ID, doc.Version, doc.State = l.Doc.ID, l.Doc.Version, l.Doc.State
 		c := t.editBalancer(l)
 		c.Doc = doc
-		return t.resolveBalancer(c)
+		if err := t.resolveBalancer(c); err != nil {
+			return err
+		}
+		t.drain(c, l)
+		return nil
 	})
+}
+
+// drain says what becomes of the flows of a load balancer that was changed
+// from old in place (rules LB-06 to LB-08).
+func (t *tx) drain(l, old *LoadBalancer) {
+	l.Draining = nil
+	switch k := t.knobs(); {
+	case k.LBUpdate == "recreate":
+		l.Revision++
+	case k.LBTerminating == "drain":
+		for _, num := range slices.Concat(old.Draining, old.Endpoints) {
+			if !slices.Contains(l.Endpoints, num) && !slices.Contains(l.Draining, num) && t.next.EndpointByNum(num) != nil {
+				l.Draining = append(l.Draining, num)
+			}
+		}
+	}
 }
 
 // CreateRoute creates an SDN route object from a v2 document.

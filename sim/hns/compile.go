@@ -187,6 +187,10 @@ func (c *Compiler) compileExternal(p *fabric.HostProgram, s *State, g switchGrou
 	for _, n := range g.nets {
 		x.addNetwork(n)
 	}
+	x.served = map[uint32][]service{}
+	for _, n := range g.nets {
+		x.served[n.Num] = x.services(n)
+	}
 	x.bridge = l2bridge.New(l2bridge.Config{
 		HostMAC: x.bridgeMAC(), HostAddrs: x.hostAddrs(), Endpoints: x.bridged,
 		ARPProxy:  c.Profile.Knobs.ARPModeL2Bridge != "rewrite",
@@ -207,6 +211,7 @@ func (c *Compiler) compileExternal(p *fabric.HostProgram, s *State, g switchGrou
 		Addrs: a.Addrs, Routes: x.uplinkRoutes(), MTU: a.MTU, Uplink: a.Name,
 		Forward: x.forwardsTransparent(),
 	})
+	p.LocalVIPs = append(p.LocalVIPs, x.localServices()...)
 	p.Switches = append(p.Switches, fabric.SwitchProgram{Config: x.cfg, Uplink: a.Name, Wire: externalPort, VXLANPorts: x.vxlanPorts()})
 	return nil
 }
@@ -225,5 +230,6 @@ type external struct {
 	bridge   *l2bridge.Bridge
 	overlays []*overlay.Network
 	byNet    map[uint32]*overlay.Network
-	onlink   []netip.Prefix // pod prefixes that the host reaches through the switch (HostRoute)
+	served   map[uint32][]service // load balanced addresses, by network
+	onlink   []netip.Prefix       // pod prefixes that the host reaches through the switch (HostRoute)
 }

@@ -156,13 +156,13 @@ func (x *external) wireLayers() []vfp.Layer {
 		ls = append(ls, x.bridge.WireLayer())
 	}
 	if len(x.overlays) > 0 {
-		ls = append(ls, overlay.WireLayer(x.overlays))
+		ls = append(ls, overlay.WireLayer(x.overlays), overlay.IngressLayer(x.overlays))
 	}
-	return ls
+	return append(ls, x.balanceWire()...)
 }
 
 func (x *external) hostLayers() []vfp.Layer {
-	var ls []vfp.Layer
+	ls := x.balanceHost()
 	for _, n := range x.s.Networks {
 		if net := x.byNet[n.Num]; net != nil && hasHostRoute(n) {
 			ls = append(ls, net.HostLayer(fmt.Sprintf("VNET_HOST_ROUTE_LAYER_%d", n.Num)))
@@ -204,28 +204,33 @@ func (x *external) uplinkRoutes() []fabric.Route {
 
 // addPorts adds the ports and interfaces of n's local endpoints.
 func (x *external) addPorts(n *Network) error {
+	balance, leave := x.balanceClients(n)
 	for _, e := range x.locals(n) {
 		pc := x.c.port(n, e, x.c.zone(n, e))
-		prog, err := x.program(n, e)
+		prog, err := x.program(n, e, leave)
 		if err != nil {
 			return err
 		}
+		if !onHost(e) {
+			prog.Layers = append(prog.Layers, balance...)
+		}
 		pc.Program = prog
 		x.cfg.Ports = append(x.cfg.Ports, pc)
-		x.c.containerNIC(x.p, x.name, n, e)
+		x.c.containerNIC(x.p, x.name, n, e, hopRoutes(x.s, e)...)
 	}
 	return nil
 }
 
 // program is the VFP policy of an endpoint's port: neighbour proxy, ACLs, NAT
-// and routing, in this order on the way out.
-func (x *external) program(n *Network, e *Endpoint) (*vfp.Program, error) {
+// and routing, in this order on the way out. Load balancing, which endpoints
+// of a network share, comes on top. leave names what it translates.
+func (x *external) program(n *Network, e *Endpoint, leave func(*vfp.Walk) bool) (*vfp.Program, error) {
 	p := &vfp.Program{}
 	acls, err := x.c.aclLayers(n, e)
 	if err != nil {
 		return nil, err
 	}
-	nat := x.c.pools.layer(e, x.routed(n, e))
+	nat := x.c.pools.layer(e, x.routed(n, e), leave)
 	switch n.Type {
 	case hcn.Overlay:
 		vnet := x.byNet[n.Num].EndpointLayers(overlay.Local{
@@ -239,7 +244,7 @@ func (x *external) program(n *Network, e *Endpoint) (*vfp.Program, error) {
 		p.Layers = append(p.Layers, nat...)
 		p.Layers = append(p.Layers, x.bridge.EndpointLayer(l2bridge.Endpoint{
 			Port: EndpointPort(e.Num), Host: onHost(e), Tunnel: n.Type == hcn.L2Tunnel,
-		}, encapPrefixes(e)))
+		}, encapPrefixes(x.s, e)))
 	default:
 		p.Layers = append(acls, x.routeByHost(n, e)...)
 	}
@@ -254,21 +259,6 @@ func (x *external) routed(n *Network, e *Endpoint) func(netip.Addr) bool {
 	}
 	id := vni(n, e)
 	return func(dst netip.Addr) bool { return net.Routes(id, dst) }
-}
-
-// encapPrefixes are the SDNRoute prefixes with NeedEncap (rule L2B-29).
-func encapPrefixes(e *Endpoint) []netip.Prefix {
-	var out []netip.Prefix
-	for _, p := range hcn.FindPolicies(e.Doc.Policies, hcn.PolicySDNRoute) {
-		r, err := hcn.DecodeSettings[hcn.SDNRouteSettings](p)
-		if err != nil || !r.NeedEncap {
-			continue
-		}
-		if pfx, err := netip.ParsePrefix(r.DestinationPrefix); err == nil {
-			out = append(out, pfx.Masked())
-		}
-	}
-	return out
 }
 
 // port is the switch port of an endpoint; it is blocked unless the endpoint
@@ -295,8 +285,8 @@ func (c *Compiler) port(n *Network, e *Endpoint, zone uint32) vswitch.PortConfig
 }
 
 // containerNIC plugs the endpoint's compartment into its port, once there is
-// a compartment (rule CMP-07).
-func (c *Compiler) containerNIC(p *fabric.HostProgram, sw string, n *Network, e *Endpoint) {
+// a compartment (rule CMP-07). Its routes are the default routes and routes.
+func (c *Compiler) containerNIC(p *fabric.HostProgram, sw string, n *Network, e *Endpoint, routes ...fabric.Route) {
 	if e.Compartment == 0 {
 		return
 	}
@@ -312,6 +302,7 @@ func (c *Compiler) containerNIC(p *fabric.HostProgram, sw string, n *Network, e 
 			ip.Routes = append(ip.Routes, fabric.Route{Dst: netip.PrefixFrom(zeroOf(a.IP), 0), Via: a.Gateway})
 		}
 	}
+	ip.Routes = append(ip.Routes, routes...)
 	p.Interfaces = append(p.Interfaces, ip)
 }
 

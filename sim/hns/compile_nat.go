@@ -37,7 +37,7 @@ func (c *Compiler) compileNAT(p *fabric.HostProgram, s *State) error {
 			cfg.Static = append(cfg.Static, maps...)
 		}
 	}
-	p.LocalVIPs = c.pools.localVIPs()
+	p.LocalVIPs = append(p.LocalVIPs, c.pools.localVIPs()...)
 	if len(cfg.Internal) == 0 {
 		return nil
 	}

@@ -15,6 +15,7 @@ func (x *external) overlayConfig(n *Network) overlay.Config {
 	cfg := overlay.Config{
 		PA: x.pa(n), Port: n.VxlanPort, DRMAC: n.DRMAC, HostMAC: x.a.MAC,
 		HostAddrs: x.hostAddrs(), HostRoute: hasHostRoute(n),
+		PoolOwner: x.c.pools.owner, PoolMayTake: x.c.pools.mayTake(),
 		Options: overlay.Options{
 			OuterTTL: uint8(k.OuterTTL), OuterDF: k.OuterDF, DSCPCopy: k.DSCPCopy, ECNCopy: k.ECNCopy,
 			DecTTL: k.DRDecrementsTTL, OversizeICMP: k.EncapOversize == "icmp", UnderlayMTU: x.a.MTU,
@@ -56,7 +57,7 @@ func (x *external) pa(n *Network) netip.Addr {
 // encapsulation, which the overlay's routes give anyway.
 func (x *external) toHost(e *Endpoint) []netip.Prefix {
 	var out []netip.Prefix
-	for _, p := range encapPrefixes(e) {
+	for _, p := range encapPrefixes(x.s, e) {
 		for _, a := range x.hostAddrs() {
 			if p.IsSingleIP() && p.Addr() == a {
 				out = append(out, p)

@@ -25,6 +25,7 @@ type pools struct {
 	byEP    map[uint32]*endpointNAT
 	pending map[uint32]*endpointNAT // of the state being compiled
 	undo    []func()
+	lb      balancerPools
 }
 
 // endpointNAT is what one endpoint's policies amount to and what it holds.
@@ -57,6 +58,9 @@ func (p *pools) space(addr netip.Addr) *vfp.PortSpace {
 
 // owner names the endpoint port that holds a port of addr.
 func (p *pools) owner(addr netip.Addr, proto uint8, port uint16) (vfp.PortID, bool) {
+	if pool := p.balancerPool(addr, proto, port); pool != nil {
+		return pool.Holder(port)
+	}
 	sp := p.host
 	if !slices.Contains(p.hostIPs, addr) {
 		if sp = p.virtual[addr]; sp == nil {
@@ -64,7 +68,7 @@ func (p *pools) owner(addr netip.Addr, proto uint8, port uint16) (vfp.PortID, bo
 		}
 	}
 	own, use, ok := sp.OwnerOf(proto, port)
-	if !ok || use != vfp.VFPUse && use != vfp.StaticUse || own < uint64(firstEndpointPort) {
+	if !ok || use != vfp.VFPUse && use != vfp.StaticUse || own < uint64(firstEndpointPort) || own >= balancerOwner {
 		return 0, false
 	}
 	return vfp.PortID(own), true
@@ -84,6 +88,9 @@ func (p *pools) mayTake() func(netip.Addr, uint16) bool {
 				spaces[a] = p.host
 			}
 		}
+	}
+	for _, a := range p.lb.sources() {
+		spaces[a] = p.host
 	}
 	if len(spaces) == 0 {
 		return nil
@@ -124,11 +131,18 @@ func (p *pools) reconcile(s *State) (commit func(), err error) {
 		}
 	}
 	p.pending = next
+	rel, err := p.reconcileBalancers(s)
+	if err != nil {
+		p.rollback()
+		return nil, err
+	}
+	release = append(release, rel...)
 	return func() {
 		for _, f := range release {
 			f()
 		}
 		p.byEP, p.pending, p.undo = next, nil, nil
+		p.lb.commit()
 	}, nil
 }
 
@@ -137,6 +151,7 @@ func (p *pools) rollback() {
 		f()
 	}
 	p.undo, p.pending = nil, nil
+	p.lb.rollback()
 }
 
 // wish reads the endpoint's policies. All OutBoundNAT policies together make
@@ -193,7 +208,7 @@ func (w *endpointNAT) addMappings(e *Endpoint, node netip.Addr) error {
 			Internal: e.Addr(), InternalPort: set.InternalPort})
 		if set.Flags&hcn.NatLocalRoutedVip != 0 {
 			w.local = append(w.local, fabric.LocalVIP{Proto: uint8(set.Protocol), VIP: vip, Port: set.ExternalPort,
-				Internal: netip.AddrPortFrom(e.Addr(), set.InternalPort)})
+				Targets: []netip.AddrPort{netip.AddrPortFrom(e.Addr(), set.InternalPort)}})
 		}
 	}
 	return nil
@@ -357,8 +372,9 @@ func (p *pools) releaser(num uint32) func() {
 }
 
 // layer is the NAT layer of an endpoint's port, if it has any policy that
-// needs one. routed names destinations that outbound NAT must leave alone.
-func (p *pools) layer(e *Endpoint, routed func(netip.Addr) bool) []vfp.Layer {
+// needs one. routed names destinations that outbound NAT must leave alone,
+// leave packets that a load balancer translates.
+func (p *pools) layer(e *Endpoint, routed func(netip.Addr) bool, leave func(*vfp.Walk) bool) []vfp.Layer {
 	h := p.pending[e.Num]
 	if h == nil || h.out == nil && len(h.maps) == 0 {
 		return nil
@@ -366,7 +382,7 @@ func (p *pools) layer(e *Endpoint, routed func(netip.Addr) bool) []vfp.Layer {
 	var out *snat.Outbound
 	if h.out != nil {
 		o := *h.out
-		o.Routed = routed
+		o.Routed, o.Leave = routed, leave
 		out = &o
 	}
 	return []vfp.Layer{snat.Layer(out, h.maps)}
@@ -375,6 +391,7 @@ func (p *pools) layer(e *Endpoint, routed func(netip.Addr) bool) []vfp.Layer {
 func newPools(host *vfp.PortSpace, profile hcn.Profile, adapters []Adapter) pools {
 	p := pools{
 		host: host, virtual: map[netip.Addr]*vfp.PortSpace{}, byEP: map[uint32]*endpointNAT{},
+		lb:   balancerPools{shared: profile.Knobs.LBSharedPools, block: profile.Knobs.VFPPortBlock, byOwner: map[uint64]*balancerPool{}},
 		icmp: profile.Knobs.VFPICMPNAT, block: profile.Knobs.VFPPortBlock, overlay: profile.Knobs.OverlayOutbound, idle: int64(profile.Knobs.VFPNATIdle),
 	}
 	for _, a := range adapters {

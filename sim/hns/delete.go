@@ -53,9 +53,14 @@ func (t *tx) deleteEndpoint(e *Endpoint) {
 	}
 	isIt := func(id string) bool { return hcn.SameID(id, e.Doc.ID) }
 	for _, l := range t.next.LoadBalancers {
+		isNum := func(num uint32) bool { return num == e.Num }
+		if slices.Contains(l.Draining, e.Num) {
+			l = t.editBalancer(l)
+			l.Draining = slices.DeleteFunc(slices.Clone(l.Draining), isNum)
+		}
 		if slices.Contains(l.Endpoints, e.Num) {
 			c := t.editBalancer(l)
-			c.Endpoints = slices.DeleteFunc(slices.Clone(l.Endpoints), func(num uint32) bool { return num == e.Num })
+			c.Endpoints = slices.DeleteFunc(slices.Clone(l.Endpoints), isNum)
 			c.Doc.HostComputeEndpoints = slices.DeleteFunc(slices.Clone(l.Doc.HostComputeEndpoints), isIt)
 		}
 	}

@@ -179,6 +179,11 @@ type LoadBalancer struct {
 	// Affinity is the distribution type of each port mapping that is in
 	// effect: always per connection before HNS 12 (rule LB-10).
 	Affinity []hcn.DistributionType
+	// Draining are Nums of endpoints that a change in place took out; they keep
+	// the flows that they have (rule LB-08, knob lbTerminating).
+	Draining []uint32
+	// Revision changes when a change is to cost the flows (knob lbUpdate).
+	Revision uint32
 
 	restored  bool // came back after a restart of the service
 	createdAt time.Duration

@@ -58,6 +58,9 @@ type viaHost struct{ mac wire.MAC }
 func (viaHost) Name() string { return "sdnroute" }
 
 func (a viaHost) Apply(w *vfp.Walk) vfp.Outcome {
+	if w.Fwd.Kind != vfp.ByMAC {
+		return vfp.Continue // steered to a backend already (rule LB-11)
+	}
 	w.H.EthDst = a.mac
 	w.Fwd = vfp.Forward{Kind: vfp.ToHost}
 	return vfp.Continue

@@ -33,8 +33,9 @@ type Config struct {
 	HostAddrs []netip.Addr // addresses of the host on this switch
 	Endpoints []Endpoint
 	ARPProxy  bool // knob arpMode.l2bridge: answer for the container (L2B-04)
-	// PoolOwner names the endpoint port that holds a port of a host address:
-	// a NAT pool port or a published port (rules L2B-21, L2B-30).
+	// PoolOwner names the switch port that holds a port of a host address: a
+	// NAT pool port or a published port (rules L2B-21, L2B-30), an endpoint's
+	// or, for balanced flows from outside, the external port (rule LB-16).
 	PoolOwner func(addr netip.Addr, proto uint8, port uint16) (vfp.PortID, bool)
 	// PoolMayTake reports whether a pool may come to hold a port while the
 	// program stands: pools grow with their flows (rule L2B-23). nil: none.
@@ -140,16 +141,18 @@ func (b *Bridge) EndpointLayer(e Endpoint, needEncap []netip.Prefix) vfp.Layer {
 		if !e.Tunnel {
 			g.Rules = append(g.Rules,
 				vfp.Rule{ID: "POOL_LOCAL", Priority: 5, Match: vfp.Match{Func: b.siblingsPort, Note: "NAT port of an endpoint of this host"},
-					Action: demuxPool{b}, Terminating: true, Cite: "L2B-21 L2B-30"})
+					Action: demuxPool{b}, Terminating: true, Cite: "L2B-21 L2B-30"},
+				vfp.Rule{ID: "POOL_WIRE", Priority: 6, Match: vfp.Match{Func: b.wiresPort, Note: "NAT port of a flow from outside"},
+					Action: viaHostNIC{}, Terminating: true, Cite: "LB-16"},
+				vfp.Rule{ID: "SELF", Priority: 8, Match: vfp.Match{Func: b.toItself, Note: "balanced to the sender itself"},
+					Action: demux{b}, Terminating: true, Cite: "LB-15"},
+				vfp.Rule{ID: "LOCAL_ROUTE", Priority: 9,
+					Match:  vfp.Match{Func: b.elsewhereHere, Note: "routed to an endpoint of this host"},
+					Action: demux{b}, Terminating: true, Cite: "L2B-16"})
 		}
 		g.Rules = append(g.Rules,
 			vfp.Rule{ID: "SNAT_ROUTE", Priority: 10, Match: vfp.Match{Func: b.translatedForGateway, Note: "translated, sent to the host endpoint"},
 				Action: viaHostNIC{}, Terminating: true, Cite: "L2B-21"})
-		if !e.Tunnel {
-			g.Rules = append(g.Rules, vfp.Rule{ID: "LOCAL_ROUTE", Priority: 15,
-				Match:  vfp.Match{Func: b.elsewhereHere, Note: "routed to an endpoint of this host"},
-				Action: demux{b}, Terminating: true, Cite: "L2B-16"})
-		}
 		if len(needEncap) > 0 {
 			g.Rules = append(g.Rules, vfp.Rule{ID: "SDN_ROUTE", Priority: 20, Match: vfp.Match{Dst: needEncap},
 				Action: viaHost{b.cfg.HostMAC}, Terminating: true, Cite: "L2B-29"})
@@ -210,24 +213,21 @@ func (b *Bridge) addrIsOurs(w *vfp.Walk) bool {
 	return w.H.Dst.IsValid() && b.byAddr[w.H.Dst] != nil
 }
 
-// poolPort finds the endpoint whose NAT port a packet from the wire is for:
-// its destination port, or, in an ICMP error, the source port of the packet
-// that the error quotes.
-func (b *Bridge) poolPort(w *vfp.Walk) *Endpoint {
+// poolHolder finds the switch port whose NAT port a packet is for.
+func (b *Bridge) poolHolder(w *vfp.Walk) (vfp.PortID, bool) {
 	if b.cfg.PoolOwner == nil || !slices.Contains(b.cfg.HostAddrs, w.H.Dst) && !b.virtual(w.H.Dst) {
-		return nil
+		return 0, false
 	}
-	proto, port := w.H.Proto, w.H.DstPort
-	if q, ok := wire.ParseQuoted(w.Frame, w.Meta); ok {
-		proto, port = q.Proto, q.SrcPort
-	}
+	proto, port := vfp.NATPort(&w.H, w.Frame, w.Meta)
 	if port == 0 {
-		return nil
+		return 0, false
 	}
-	id, ok := b.cfg.PoolOwner(w.H.Dst, proto, port)
-	if !ok {
-		return nil
-	}
+	return b.cfg.PoolOwner(w.H.Dst, proto, port)
+}
+
+// poolPort is the endpoint that holds the NAT port, nil if none does.
+func (b *Bridge) poolPort(w *vfp.Walk) *Endpoint {
+	id, _ := b.poolHolder(w)
 	return b.byPort[id]
 }
 
@@ -243,6 +243,20 @@ func (b *Bridge) siblingsPort(w *vfp.Walk) bool {
 	return from != nil && to != nil && to.Bridge && to.Zone == from.Zone
 }
 
+// wiresPort: an endpoint answers a flow that came from outside and was given a
+// source address of this host (rule LB-16). The external port's layer knows
+// whose it is.
+func (b *Bridge) wiresPort(w *vfp.Walk) bool {
+	id, ok := b.poolHolder(w)
+	return ok && b.byPort[id] == nil
+}
+
+// toItself: load balancing has chosen the sender (rule LB-15). Without
+// LoopbackDSR the packet returns as one from itself, and dies in its stack.
+func (b *Bridge) toItself(w *vfp.Walk) bool {
+	return w.H.Dst != w.In.Dst && w.H.Dst.IsValid() && b.byAddr[w.H.Dst] != nil && b.byAddr[w.H.Dst] == b.byPort[w.Port]
+}
+
 // notYet keeps what is decided for a port that nobody holds out of the flow
 // cache: the next flow of an endpoint may take it, and that changes no program
 // (rule VFP-12).
@@ -253,7 +267,11 @@ func (b *Bridge) notYet(id string, priority uint16) vfp.Rule {
 }
 
 func (b *Bridge) portMayBecomeOurs(w *vfp.Walk) bool {
-	return w.H.DstPort != 0 && w.H.Dst.IsValid() && b.cfg.PoolMayTake(w.H.Dst, w.H.DstPort) && b.poolPort(w) == nil
+	if w.H.DstPort == 0 || !w.H.Dst.IsValid() || !b.cfg.PoolMayTake(w.H.Dst, w.H.DstPort) {
+		return false
+	}
+	_, held := b.poolHolder(w)
+	return !held
 }
 
 func (b *Bridge) portIsOurs(w *vfp.Walk) bool { return b.poolPort(w) != nil }

@@ -79,6 +79,12 @@ type Config struct {
 	Remotes       []RemoteEndpoint
 	RemoteSubnets []RemoteSubnet
 	Options       Options
+	// PoolOwner names the switch port that holds a NAT port of an address: for
+	// packets to the SourceVIP of load balancers (rule OV-24), which belong to
+	// whoever's flow was given the port. PoolMayTake reports whether a pool may
+	// come to hold it while the program stands. Both may be nil.
+	PoolOwner   func(addr netip.Addr, proto uint8, port uint16) (vfp.PortID, bool)
+	PoolMayTake func(addr netip.Addr, port uint16) bool
 }
 
 // Network is the compiled address space of one overlay network: immutable,
@@ -87,6 +93,7 @@ type Network struct {
 	cfg     Config
 	local   map[ca]*Local
 	macs    map[macKey]*Local
+	ports   map[vfp.PortID]*Local
 	remote  map[ca]*RemoteEndpoint
 	subnets []RemoteSubnet // longest prefix first, then as configured
 	vnis    map[uint32]bool
@@ -118,6 +125,7 @@ func New(cfg Config) *Network {
 		cfg:    cfg,
 		local:  map[ca]*Local{},
 		macs:   map[macKey]*Local{},
+		ports:  map[vfp.PortID]*Local{},
 		remote: map[ca]*RemoteEndpoint{},
 		vnis:   map[uint32]bool{},
 	}
@@ -132,6 +140,9 @@ func New(cfg Config) *Network {
 				n.local[ca{l.VNI, a}] = l
 			}
 		}
+	}
+	for i := range cfg.Locals {
+		n.ports[cfg.Locals[i].Port] = &cfg.Locals[i]
 	}
 	for i := range cfg.Remotes {
 		r := &cfg.Remotes[i]
@@ -161,7 +172,9 @@ func (n *Network) lookup(vni uint32, addr netip.Addr) (route, bool) {
 	if l := n.local[ca{vni, addr}]; l != nil {
 		return route{local: l}, true
 	}
-	if r := n.remote[ca{vni, addr}]; r != nil {
+	// A remote endpoint that names this host as its provider address is behind
+	// no tunnel: a service's address, or a backend outside (rules OV-24, OV-25).
+	if r := n.remote[ca{vni, addr}]; r != nil && r.PA != n.cfg.PA {
 		return route{remote: r}, true
 	}
 	for i := range n.subnets {

@@ -31,8 +31,10 @@ func (n *Network) EndpointLayers(l Local) []vfp.Layer {
 				Name: "VNET_GROUP_ENCAP_OUT", Dir: vfp.Out, Rules: []vfp.Rule{
 					{ID: "FLOOD_LOCAL", Priority: 100, Match: vfp.Match{Func: toGroup, Note: "broadcast or multicast"},
 						Action: flood{n, l.VNI}, Terminating: true, Cite: "OV-11"},
-					{ID: "SNAT_ROUTE", Priority: 200, Match: vfp.Match{Func: sourceTranslated, Note: "source translated by NAT"},
+					{ID: "SNAT_ROUTE", Priority: 200, Match: vfp.Match{Func: n.sourceTranslated, Note: "source translated by NAT"},
 						Action: viaHostNIC{}, Terminating: true, Cite: "OV-20"},
+					{ID: "POOL_ROUTE", Priority: 250, Match: vfp.Match{Func: n.heldHere, Note: "SourceVIP port that a flow of this host holds"},
+						Action: toHolder{n}, Terminating: true, Cite: "OV-24"},
 					{ID: "CA_ROUTE", Priority: 300, Match: vfp.Match{Func: isIP, Note: "IP"},
 						Action: routeCA{n, l.VNI}, Terminating: true, Cite: "OV-05"},
 					{ID: "L2_LOCAL", Priority: 400,
@@ -47,9 +49,19 @@ func isIP(w *vfp.Walk) bool    { return w.H.Dst.IsValid() }
 func toGroup(w *vfp.Walk) bool { return w.H.EthDst.IsMulticast() }
 
 // sourceTranslated: only NAT changes a source address on the way out, so a
-// changed one means that the packet now speaks for the node (rule OV-20).
-func sourceTranslated(w *vfp.Walk) bool {
-	return w.H.Src.IsValid() && w.H.Src != w.In.Src
+// changed one means that the packet now speaks for the node (rule OV-20),
+// unless it is a customer address: a load balancer's SourceVIP (rule OV-25).
+func (n *Network) sourceTranslated(w *vfp.Walk) bool {
+	return w.H.Src.IsValid() && w.H.Src != w.In.Src && !n.isCA(w.H.Src)
+}
+
+func (n *Network) isCA(a netip.Addr) bool {
+	for i := range n.cfg.Subnets {
+		if n.cfg.Subnets[i].Prefix.Contains(a) {
+			return true
+		}
+	}
+	return false
 }
 
 // flood delivers to the local ports of the VNI (rule OV-11) and, with the knob,
@@ -77,7 +89,7 @@ func (a flood) Apply(w *vfp.Walk) vfp.Outcome {
 func (n *Network) peers(vni uint32) []netip.Addr {
 	var out []netip.Addr
 	for i := range n.cfg.Remotes {
-		if r := &n.cfg.Remotes[i]; r.VNI == vni && r.PA.IsValid() {
+		if r := &n.cfg.Remotes[i]; r.VNI == vni && r.PA.IsValid() && r.PA != n.cfg.PA {
 			out = append(out, r.PA)
 		}
 	}
@@ -129,6 +141,9 @@ type routeCA struct {
 func (routeCA) Name() string { return "vnetroute" }
 
 func (a routeCA) Apply(w *vfp.Walk) vfp.Outcome {
+	if w.Fwd.Kind != vfp.ByMAC {
+		return vfp.Continue // steered to a backend already (rule LB-11)
+	}
 	r, ok := a.n.lookup(a.vni, w.H.Dst)
 	if !ok {
 		w.Drop = vfp.DropNoMapping

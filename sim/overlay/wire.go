@@ -76,6 +76,9 @@ func (a *decap) Apply(w *vfp.Walk) vfp.Outcome {
 	}
 	w.Decap, w.VNI, w.Zone = true, vni, vni
 	w.H = vfp.HeaderOf(inner, &m)
+	if id, held := n.holder(w, inner, &m); held {
+		return n.toPort(w, id)
+	}
 	return n.deliver(w, vni)
 }
 

@@ -32,6 +32,9 @@ type Outbound struct {
 	ICMPPool     *vfp.NATPool              // only with ICMP
 	Idle         int64                     // ns; 0: 240 s (L2B-24)
 	Routed       func(dst netip.Addr) bool // overlay: destinations that the overlay itself serves (OV-05); may be nil
+	// Leave, when set, names packets that a load balancer gives their source
+	// (rule L2B-27).
+	Leave func(*vfp.Walk) bool
 }
 
 // Mapping publishes a port of the node (rule L2B-30).
@@ -108,6 +111,9 @@ func (o *Outbound) rules() []vfp.Rule {
 // applies is the condition of L2B-21 and L2B-22.
 func (o *Outbound) applies(w *vfp.Walk) bool {
 	dst := w.H.Dst
+	if o.Leave != nil && o.Leave(w) {
+		return false
+	}
 	if w.H.EthDst.IsMulticast() || contains(o.Destinations, dst) {
 		return !w.H.EthDst.IsMulticast()
 	}

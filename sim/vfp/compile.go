@@ -118,13 +118,17 @@ func (g *group) find(w *Walk) int {
 	return -1
 }
 
-// ruleIDs is the set of the layer's rules.
+// ruleIDs is the set of the layer's rules, with the targets of those that
+// choose.
 func (l *layer) ruleIDs() map[string]bool {
 	ids := map[string]bool{}
 	for _, gs := range l.groups {
 		for _, g := range gs {
 			for _, r := range g.rules {
 				ids[r.ID] = true
+				for _, t := range r.Targets {
+					ids[t] = true
+				}
 			}
 		}
 	}
@@ -148,6 +152,11 @@ func (l *layer) keepsRulesOf(before *compiled) bool {
 				for _, r := range g.rules {
 					if r.makesFlows() && !ids[r.ID] {
 						return false
+					}
+					for _, t := range r.Targets {
+						if !ids[t] {
+							return false
+						}
 					}
 				}
 			}

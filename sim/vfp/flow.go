@@ -112,7 +112,7 @@ type flowCold struct {
 
 	port    *Port
 	program uint64 // generation that the flow was last reconciled with
-	rule    string // ID of the stateful rule
+	rule    string // ID of the stateful rule, or the target that it chose
 	nat     natHold
 }
 

@@ -32,6 +32,19 @@ func (w *Walk) Begin(now int64, p *Packet, zone uint32, tr *Trace) {
 	w.H = w.In
 }
 
+// NATPort is the port that tells whose translated flow a packet answers: its
+// destination port or, in an ICMP error, the source port of the packet that
+// the error quotes. Port 0 means that there is none. frame and m are what h
+// speaks of.
+func NATPort(h *Header, frame []byte, m *wire.Meta) (proto uint8, port uint16) {
+	if m != nil {
+		if q, ok := wire.ParseQuoted(frame, m); ok {
+			return q.Proto, q.SrcPort
+		}
+	}
+	return h.Proto, h.DstPort
+}
+
 // family is the header's family as groups select it.
 func (h *Header) family() Family {
 	switch {

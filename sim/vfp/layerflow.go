@@ -272,11 +272,13 @@ func (p *Port) stillMade(w *Walk, l *layer, id uint32, side uint8) bool {
 	extra := t.effects()
 	maker, out := p.evaluate(t, l)
 	rev := tupleOf(&t.H)
-	if out == Stop || maker == nil || t.effects() != extra || rev.reversed() != c.rev.tuple ||
+	if out == Stop || maker == nil || t.effects() != extra || rev.reversed() != c.rev.tuple || t.Turn != (c.rev.dir == c.fwd.dir) ||
 		t.H.EthSrc != c.newEthSrc || t.H.EthDst != c.newEthDst {
 		return false
 	}
-	c.rule = maker.ID
+	if c.rule = maker.ID; t.Target != "" {
+		c.rule = t.Target
+	}
 	h.ruleIdle = maker.idle()
 	if c.nat.pool != nil {
 		c.nat.pool.barren = 0 // the lifetime may be shorter now
@@ -302,6 +304,9 @@ func (p *Port) prepare(w *Walk, l *layer, maker *Rule, before *Header, was steer
 	fwd := flowKey{tuple: tupleOf(before), layer: l.id, dir: w.Dir}
 	after := tupleOf(&w.H)
 	rev := flowKey{tuple: after.reversed(), layer: l.id, dir: w.Dir.Reverse()}
+	if w.Turn {
+		rev.dir = w.Dir
+	}
 	if other, _ := p.lookup(w, l, &rev, w.tcpFlags()); other != noID {
 		// Another flow's packets look like this one's replies.
 		w.NoCache = true
@@ -334,6 +339,9 @@ func (p *Port) prepare(w *Walk, l *layer, maker *Rule, before *Header, was steer
 		target: steering{w.Fwd, w.Zone}, port: p, program: p.cur.gen, rule: maker.ID, nat: f.nat,
 	}
 	c.steered = c.target != was
+	if w.Target != "" {
+		c.rule = w.Target
+	}
 	h.ruleIdle, h.tcp = maker.idle(), before.Proto == wire.ProtoTCP
 	h.start(w.Now, w.tcpFlags())
 	if f.nat.pool != nil {

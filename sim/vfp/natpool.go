@@ -45,7 +45,8 @@ type NATPool struct {
 	// that is full is not searched for dead flows earlier.
 	barren int64
 	closed bool
-	block  int // ports of a block, at most VFPBlock
+	block  int        // ports of a block, at most VFPBlock
+	store  *FlowStore // of the flows that hold ports; nil before the first
 }
 
 // NewNATPool reserves the first block and returns the pool, or ErrNoPortBlock.
@@ -89,6 +90,22 @@ func (n *NATPool) Blocks() []PortRange {
 // InUse is the number of ports that flows hold.
 func (n *NATPool) InUse() int { return n.inUse }
 
+// Holder is the switch port whose flow holds a port of the pool: the flows of a
+// pool may be those of many ports (rule LB-02). It reports false when no flow
+// holds it. What follows from the answer holds for as long as the flow lives.
+func (n *NATPool) Holder(port uint16) (PortID, bool) {
+	for _, b := range n.blocks {
+		if i := int(port) - int(b.base); i >= 0 && i < b.size {
+			ref := b.flow[i]
+			if n.used[b.at]&(1<<i) == 0 || ref.gen == 0 || n.store.hot(ref.id).gen != ref.gen {
+				return 0, false
+			}
+			return n.store.cold(ref.id).port.ID, true
+		}
+	}
+	return 0, false
+}
+
 func (b *natBlock) ports() PortRange { return PortRange{b.base, b.base + uint16(b.size) - 1} }
 
 func (n *NATPool) grow() bool {
@@ -107,6 +124,7 @@ func (n *NATPool) take(s *FlowStore, now int64) (natHold, bool) {
 	if n.closed {
 		return natHold{}, false
 	}
+	n.store = s
 	if n.inUse >= min(n.max, len(n.blocks)*n.block) && now >= n.barren {
 		n.reclaim(s, now)
 	}

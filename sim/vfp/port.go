@@ -216,7 +216,7 @@ func (p *Port) walkLayer(w *Walk, l *layer) Outcome {
 	if l.stateful {
 		extra = w.effects()
 	}
-	w.flows.nat = natHold{}
+	w.flows.nat, w.Target, w.Turn = natHold{}, "", false
 	maker, out := p.evaluate(w, l)
 	if out == Continue && maker != nil && w.H.Src.IsValid() {
 		if w.effects() == extra {

@@ -65,6 +65,12 @@ type Rule struct {
 	Stateful    bool   // creates a flow pair in the layer when it lets the packet on
 	Idle        int64  // flow lifetime without traffic, ns; 0 is DefaultIdle
 	Cite        string // contract rules, for traces: "ACL-05"
+	// Targets are the parties among which a stateful action chooses, each by a
+	// name that is unique in the layer and stable over recompilation: the
+	// action says with Walk.Target which one it took, and with KeepWhileRule
+	// the flow lives as long as some rule lists that target (rules LB-06,
+	// LB-08). Flows without target are the rule's own.
+	Targets []string
 }
 
 // DefaultIdle is VFP's flow lifetime without traffic: 240 s (rule VFP-09).

@@ -87,5 +87,15 @@ type Walk struct {
 	NoCache bool
 	Trace   *Trace
 
+	// What a stateful action says of the flow that it makes; both are empty
+	// when a layer's groups begin.
+	//
+	// Target is the party that the action chose, one of Rule.Targets.
+	Target string
+	// Turn says that the packet leaves through the port it came in by, so that
+	// the reply meets the layer in the same direction: traffic from the wire
+	// that is balanced to another host (rule LB-16).
+	Turn bool
+
 	flows engineRefs
 }

@@ -1,0 +1,24 @@
+// Package slb is the load balancer of VFP: virtual addresses whose flows go to
+// one of several backends (contract section 8, rules LB-01 to LB-17).
+//
+// It knows frontends, backends, port pools and VFP; it knows no documents, no
+// networks and nothing of how a packet gets to a backend, except where it is
+// the last to decide. It compiles the same frontends for three kinds of ports:
+//
+//	client's port    OUT: destination := backend at LayerPriority, in front of
+//	                 the ACLs, which see the backend (ACL-09); without DSR also
+//	                 source := SourceVIP and a pool port, at NATPriority, behind
+//	                 everything that must see the pod's address (LB-02, LB-03)
+//	external port    OUT, behind decapsulation: both at once, and the frame is
+//	                 steered to its backend (LB-12, LB-16)
+//	host port        OUT: the node's own connections (LB-13, LB-14)
+//
+// A flow's backend is chosen by a hash and remembered by the layer flow that
+// the choice makes, with its reverse: so a flow stays where it is whatever
+// happens to the set of backends (LB-06), and lives as long as its backend is
+// listed, in use or draining (LB-08).
+//
+// Not modelled: two flows of one client with equal source ports, to two virtual
+// addresses that have a backend in common. The client's port could not tell
+// their replies apart, so the second flow is refused (NatPoolExhausted).
+package slb
