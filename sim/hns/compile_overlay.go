@@ -2,6 +2,7 @@ package hns
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/hnsim/hnsim/sim/hcn"
 	"github.com/hnsim/hnsim/sim/overlay"
@@ -28,7 +29,7 @@ func (x *external) overlayConfig(n *Network) overlay.Config {
 	for _, e := range x.s.EndpointsOf(n.Num) {
 		if e.Remote {
 			for _, a := range e.Addrs {
-				cfg.Remotes = append(cfg.Remotes, overlay.RemoteEndpoint{Addr: a.IP, MAC: e.MAC, PA: e.PA, VNI: vni(n, e)})
+				cfg.Remotes = append(cfg.Remotes, overlay.RemoteEndpoint{Addr: a.IP, MAC: e.MAC, PA: e.PA, VNI: vni(n, e), NoMAC: conjured(e.MAC, a.IP)})
 			}
 			continue
 		}
@@ -38,6 +39,19 @@ func (x *external) overlayConfig(n *Network) overlay.Config {
 	}
 	cfg.RemoteSubnets = remoteSubnets(n)
 	return cfg
+}
+
+// conjured reports whether a MAC is the one that kube-proxy makes up for a
+// backend of another node: 02-11 and the IPv4 address, or the last four bytes
+// of the IPv6 address in reverse (contract 0.6). It is never on the wire.
+func conjured(mac wire.MAC, addr netip.Addr) bool {
+	want := wire.MAC{0x02, 0x11}
+	b := addr.AsSlice()
+	copy(want[2:], b[len(b)-4:])
+	if addr.Is6() {
+		slices.Reverse(want[2:])
+	}
+	return mac == want
 }
 
 // pa is the provider address of the network: its ManagementIP, else the first

@@ -1,6 +1,8 @@
 package overlay
 
 import (
+	"slices"
+
 	"github.com/hnsim/hnsim/sim/vfp"
 	"github.com/hnsim/hnsim/sim/wire"
 )
@@ -9,10 +11,10 @@ import (
 // send what comes from outside to an address of an overlay (rule LB-16).
 const IngressPriority = 600
 
-// holder is the switch port whose flow the packet answers: it is for a
-// SourceVIP's port that a flow holds (rule OV-24).
+// holder is the switch port whose flow the packet answers: it is for a port of
+// a SourceVIP or of the node that a flow holds (rules OV-24, L2B-28).
 func (n *Network) holder(w *vfp.Walk, frame []byte, m *wire.Meta) (vfp.PortID, bool) {
-	if n.cfg.PoolOwner == nil || !n.isCA(w.H.Dst) {
+	if n.cfg.PoolOwner == nil || !n.isCA(w.H.Dst) && !slices.Contains(n.cfg.HostAddrs, w.H.Dst) {
 		return 0, false
 	}
 	proto, port := vfp.NATPort(&w.H, frame, m)

@@ -38,6 +38,9 @@ type RemoteEndpoint struct {
 	MAC  wire.MAC
 	PA   netip.Addr
 	VNI  uint32
+	// NoMAC says that MAC stands for none: no interface has it, and no frame
+	// must wear it. A RemoteSubnet that covers the address goes first.
+	NoMAC bool
 }
 
 // RemoteSubnet is a route to another host's pods (rule OV-08). VNI is the
@@ -174,13 +177,20 @@ func (n *Network) lookup(vni uint32, addr netip.Addr) (route, bool) {
 	}
 	// A remote endpoint that names this host as its provider address is behind
 	// no tunnel: a service's address, or a backend outside (rules OV-24, OV-25).
-	if r := n.remote[ca{vni, addr}]; r != nil && r.PA != n.cfg.PA {
+	r := n.remote[ca{vni, addr}]
+	if r != nil && r.PA == n.cfg.PA {
+		r = nil
+	}
+	if r != nil && !r.NoMAC {
 		return route{remote: r}, true
 	}
 	for i := range n.subnets {
 		if n.subnets[i].VNI == vni && n.subnets[i].Prefix.Contains(addr) {
 			return route{subnet: &n.subnets[i]}, true
 		}
+	}
+	if r != nil {
+		return route{remote: r}, true
 	}
 	if n.toHost(addr) {
 		return route{host: true}, true

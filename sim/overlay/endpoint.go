@@ -33,7 +33,7 @@ func (n *Network) EndpointLayers(l Local) []vfp.Layer {
 						Action: flood{n, l.VNI}, Terminating: true, Cite: "OV-11"},
 					{ID: "SNAT_ROUTE", Priority: 200, Match: vfp.Match{Func: n.sourceTranslated, Note: "source translated by NAT"},
 						Action: viaHostNIC{}, Terminating: true, Cite: "OV-20"},
-					{ID: "POOL_ROUTE", Priority: 250, Match: vfp.Match{Func: n.heldHere, Note: "SourceVIP port that a flow of this host holds"},
+					{ID: "POOL_ROUTE", Priority: 250, Match: vfp.Match{Func: n.heldHere, Note: "NAT port that a flow of this host holds"},
 						Action: toHolder{n}, Terminating: true, Cite: "OV-24"},
 					{ID: "CA_ROUTE", Priority: 300, Match: vfp.Match{Func: isIP, Note: "IP"},
 						Action: routeCA{n, l.VNI}, Terminating: true, Cite: "OV-05"},
@@ -50,9 +50,14 @@ func toGroup(w *vfp.Walk) bool { return w.H.EthDst.IsMulticast() }
 
 // sourceTranslated: only NAT changes a source address on the way out, so a
 // changed one means that the packet now speaks for the node (rule OV-20),
-// unless it is a customer address: a load balancer's SourceVIP (rule OV-25).
+// unless it is a customer address: a load balancer's SourceVIP (rule OV-25). A
+// pod that LoopbackDSR translated to speak to itself needs no way out (L2B-28).
 func (n *Network) sourceTranslated(w *vfp.Walk) bool {
-	return w.H.Src.IsValid() && w.H.Src != w.In.Src && !n.isCA(w.H.Src)
+	if !w.H.Src.IsValid() || w.H.Src == w.In.Src || n.isCA(w.H.Src) {
+		return false
+	}
+	l := n.ports[w.Port]
+	return l == nil || !slices.Contains(l.Addrs, w.H.Dst)
 }
 
 func (n *Network) isCA(a netip.Addr) bool {
