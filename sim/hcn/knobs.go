@@ -70,6 +70,7 @@ type Knobs struct {
 	LBSharedPools   bool
 	// NodePortNeedsLocal: a node without local backend does not serve.
 	NodePortNeedsLocal bool
+	LBListenerClash    bool
 
 	// Control plane.
 	V1ErrorForm          string // "envelope" or "hresult"

@@ -157,6 +157,8 @@ var knobDefs = []knobDef{
 		"load balancers share SNAT port pools instead of 64 ports each"},
 	{"nodePortNeedsLocal", func(k *Knobs) any { return &k.NodePortNeedsLocal }, nil, fromBuild(17763, true, false), "LB-13",
 		"a node answers for a service from outside only if one of its backends is there"},
+	{"lbListenerClash", func(k *Knobs) any { return &k.LBListenerClash }, nil, fromBuild(build2022, true, false), "LB-19",
+		"a listener of the host keeps load balancers off its port, whatever their address"},
 
 	{"v1ErrorForm", func(k *Knobs) any { return &k.V1ErrorForm }, []string{"envelope", "hresult"}, always("envelope"), "A23 D.4",
 		"failures of HNSCall: S_OK with Success false, or a negative HRESULT"},

@@ -185,9 +185,24 @@ func (t *tx) checkFrontends(l *LoadBalancer) error {
 		}
 	}
 	if len(l.Doc.FrontendVIPs) > 0 {
-		return nil
+		return t.checkListeners(l)
 	}
 	return t.checkNodePorts(l)
+}
+
+// checkListeners refuses ports of virtual addresses that the host listens on,
+// where the build does so (rule LB-19, bug B-16).
+func (t *tx) checkListeners(l *LoadBalancer) error {
+	if !t.knobs().LBListenerClash || t.s.cfg.Ports == nil || t.s.cur.balancerByID(l.Doc.ID) != nil {
+		return nil
+	}
+	for i, m := range l.Doc.PortMappings {
+		if t.s.cfg.Ports.Busy(uint8(m.Protocol), m.ExternalPort) {
+			return hcn.ErrorAt(hcn.ErrPortAlreadyExists, fmt.Sprintf("PortMappings[%d].ExternalPort", i), fmt.Sprint(m.ExternalPort),
+				"a port that nothing on the host listens on")
+		}
+	}
+	return nil
 }
 
 // checkNodePorts refuses ports that the host or an endpoint holds (C.4).

@@ -112,7 +112,7 @@ func everyService(*service) bool { return true }
 // share, and what outbound NAT must leave to them.
 func (x *external) balanceClients(n *Network) ([]vfp.Layer, func(*vfp.Walk) bool) {
 	fs := frontendsFor(x.served[n.Num], everyService)
-	return slb.ClientLayers(fs, x.c.pools.lost), slb.Translates(fs)
+	return slb.ClientLayers(fs, x.c.pools.lost), slb.Leave(fs)
 }
 
 // allServices are those of all networks of the switch, in order of creation.
@@ -135,9 +135,13 @@ func (x *external) balanceWire() []vfp.Layer {
 // LB-14).
 func (x *external) balanceHost() []vfp.Layer {
 	k := &x.c.Profile.Knobs
+	var node []netip.Prefix
+	for _, a := range x.hostAddrs() {
+		node = append(node, netip.PrefixFrom(a, a.BitLen()))
+	}
 	return slb.HostLayers(frontendsFor(x.allServices(), func(s *service) bool {
 		return s.DSR && k.HostToClusterIP || s.routed && k.LocalNodePort
-	}))
+	}), node)
 }
 
 // localServices are the services on the host's own addresses that the host may

@@ -84,9 +84,10 @@ func WireLayers(fs []Frontend, lost Lost, needLocal bool) []vfp.Layer {
 	}}})
 }
 
-// HostLayers are the layers of the host port. Only flows that keep the host's
-// address are balanced there (D-15): it is the node's already.
-func HostLayers(fs []Frontend) []vfp.Layer {
+// HostLayers are the layers of the host port, for what the node sends from its
+// own addresses: what it merely forwards is not its own (rule LB-12). The
+// source is kept: it is the node's already (D-15).
+func HostLayers(fs []Frontend, node []netip.Prefix) []vfp.Layer {
 	var at []Frontend
 	for _, f := range fs {
 		var reach []Backend
@@ -101,7 +102,15 @@ func HostLayers(fs []Frontend) []vfp.Layer {
 		}
 		at = append(at, f)
 	}
-	return appendLayer(nil, names{"LB", "LB_%s_OUT", "LB_HOST"}, LayerPriority, atHost, at)
+	ls := appendLayer(nil, names{"LB", "LB_%s_OUT", "LB_HOST"}, LayerPriority, atHost, at)
+	for _, l := range ls {
+		for _, g := range l.Groups {
+			for i := range g.Rules {
+				g.Rules[i].Match.Src = node
+			}
+		}
+	}
+	return ls
 }
 
 // names are those that the layers of real ports have (contract section 1).
@@ -200,19 +209,25 @@ func (s *sourceNAT) names(fs []Frontend) []string {
 	return out
 }
 
-// Translates tells outbound NAT which packets to leave alone: those that
-// NATPriority translates, and those that it has (rule L2B-27).
-func Translates(fs []Frontend) func(*vfp.Walk) bool {
+// Leave tells outbound NAT which packets of a client are not its business
+// (rule L2B-27): those that NATPriority translates, and those that are steered
+// as they are. It is nil when there are none.
+func Leave(fs []Frontend) func(*vfp.Walk) bool {
 	var plain []Frontend
+	steers := false
 	for _, f := range fs {
-		if !f.DSR && !f.PreserveDIP {
+		switch {
+		case f.PreserveDIP:
+			steers = true
+		case !f.DSR:
 			plain = append(plain, f)
 		}
 	}
-	if len(plain) == 0 {
+	if len(plain) == 0 && !steers {
 		return nil
 	}
-	return newSourceNAT(plain).balanced
+	s := newSourceNAT(plain)
+	return func(w *vfp.Walk) bool { return w.Fwd.Kind != vfp.ByMAC || s.balanced(w) }
 }
 
 func refuseGroup(lost Lost) vfp.Group {
