@@ -13,7 +13,7 @@ import (
 // Backend makes simulated worlds. The zero value is ready.
 type Backend struct {
 	// DLLs is the folder with the stand-in's DLLs, for Windows programs; empty
-	// is the one that make standin fills.
+	// builds them from this program's own sources when they are first needed.
 	DLLs string
 }
 
@@ -27,7 +27,7 @@ var (
 func (Backend) Name() string { return "sim" }
 
 // Capabilities are all there are; running programs takes wine and the
-// stand-in's DLLs.
+// stand-in's DLLs or the compiler for them.
 func (b Backend) Capabilities() []backends.Capability {
 	all := backends.Capabilities()
 	if b.launcher().Missing() != nil {
@@ -47,15 +47,7 @@ func (b Backend) WhyNot(c backends.Capability) string {
 	return ""
 }
 
-// defaultDLLs is where make standin puts the DLLs.
-const defaultDLLs = "hnsim-out/standin"
-
-func (b Backend) launcher() *wine.Run {
-	if b.DLLs == "" {
-		b.DLLs = defaultDLLs
-	}
-	return &wine.Run{DLLs: b.DLLs}
-}
+func (b Backend) launcher() *wine.Run { return &wine.Run{DLLs: b.DLLs} }
 
 // Features are those of the profile's HNS version (contract B.9).
 func (Backend) Features(profile string) (backends.FeatureSet, error) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"sync"
 
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/sim/standin"
@@ -15,9 +14,6 @@ import (
 )
 
 var _ backends.ProgramRunner = (*world)(nil)
-
-// preparing keeps worlds that run side by side from making one prefix twice.
-var preparing sync.Mutex
 
 // maxOutput bounds what is kept of a program's output.
 const maxOutput = 4 << 20
@@ -35,10 +31,7 @@ func (w *world) RunProgram(ctx context.Context, p backends.Program) (res backend
 	}
 	run := *w.launcher
 	run.OSBuild, run.Dir = w.sim.Profile.OSBuild, p.Dir
-	preparing.Lock()
-	err = run.Prepare(ctx)
-	preparing.Unlock()
-	if err != nil {
+	if err := run.Prepare(ctx); err != nil {
 		return res, err
 	}
 	record := func(c standin.Call) {

@@ -13,9 +13,6 @@ import (
 	"github.com/hnsim/hnsim/sim/standin"
 )
 
-// standinDLLs is where make standin puts them.
-const standinDLLs = "../../" + defaultDLLs
-
 // runnerWorld is a world with a host h1, whose programs run if the tools are
 // here.
 func runnerWorld(t *testing.T, b Backend) *world {
@@ -47,7 +44,7 @@ func needTools(t *testing.T, b Backend) {
 }
 
 func TestAProgramHasItsInputOutputAndTime(t *testing.T) {
-	b := Backend{DLLs: standinDLLs}
+	b := Backend{}
 	needTools(t, b)
 	w := runnerWorld(t, b)
 	dir := t.TempDir()

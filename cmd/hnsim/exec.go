@@ -14,9 +14,6 @@ import (
 	"github.com/hnsim/hnsim/sim/standin/wine"
 )
 
-// defaultDLLs is where make standin puts the DLLs.
-const defaultDLLs = "hnsim-out/standin"
-
 func (a *app) execCmd() *cobra.Command {
 	var f standinFlags
 	var server, host, dlls string
@@ -27,10 +24,9 @@ func (a *app) execCmd() *cobra.Command {
 HNS go to a model that lives as long as the program, or to a running hnsim serve
 with --server. The program has this terminal, and its exit code is this one's.
 
-The first run prepares a private wine prefix in the user's cache folder; later runs
-use it again. The DLLs come from make standin.`,
-		Example: `  make standin
-  hnsim exec --profile ws2025 --calls calls.ndjson -- ./driver.exe --verbose
+The first run builds the DLLs and prepares wine in the user's cache folder. All runs
+share drive C there; the registry is fresh every time.`,
+		Example: `  hnsim exec --profile ws2025 --calls calls.ndjson -- ./driver.exe --verbose
   hnsim exec --server hnsim-standin.txt -- ./driver.exe`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -49,7 +45,7 @@ use it again. The DLLs come from make standin.`,
 				return exit.With(exit.NotTested, err)
 			}
 			if code != 0 {
-				return &exit.Error{Code: code}
+				return &exit.Error{Code: unixCode(code)}
 			}
 			return nil
 		},
@@ -57,7 +53,7 @@ use it again. The DLLs come from make standin.`,
 	f.add(c.Flags())
 	c.Flags().StringVar(&server, "server", "", "token `file` of a running hnsim serve to use instead of a server of its own")
 	c.Flags().StringVar(&host, "as", "", "`name` of the host that the program runs on; empty is the first")
-	c.Flags().StringVar(&dlls, "dlls", defaultDLLs, "`folder` with the DLLs")
+	c.Flags().StringVar(&dlls, "dlls", "", "`folder` with the DLLs; empty builds them from this program's own sources, once")
 	return c
 }
 
@@ -86,4 +82,16 @@ func (a *app) execute(ctx context.Context, run *wine.Run, args []string) (int, e
 		return 0, err
 	}
 	return run.Exec(ctx, args, os.Stdin, os.Stdout, os.Stderr)
+}
+
+// unixCode is what fits of a Windows exit code: eight bits, and never 0 for a
+// failure.
+func unixCode(code int) int {
+	switch {
+	case code == wine.Interrupted:
+		return exit.Interrupted
+	case code != 0 && code&0xFF == 0:
+		return 1
+	}
+	return code & 0xFF
 }

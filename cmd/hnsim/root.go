@@ -163,7 +163,7 @@ func (w *worldFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&w.knobs, "knob", nil, "`name=value` of a contract knob, over the profile's; repeatable")
 	flags.BoolVar(&w.noFlowCache, "no-flow-cache", false, "switch the unified flow tables off; results must not change")
 	flags.StringArrayVar(&w.programs, "programs", nil, "`folder` with the programs of exec lines; repeatable")
-	flags.StringVar(&w.dlls, "dlls", defaultDLLs, "`folder` with the DLLs for exec lines")
+	flags.StringVar(&w.dlls, "dlls", "", "`folder` with the DLLs for exec lines; empty builds them from this program's own sources, once")
 }
 
 // config is the part of a run's configuration that worldFlags hold.

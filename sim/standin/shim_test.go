@@ -19,7 +19,7 @@ func TestTheShimsBuildWithoutWarnings(t *testing.T) {
 	if out, err := exec.Command("shim/build.sh", dir).CombinedOutput(); err != nil || len(out) > 0 {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, n := range []string{"computenetwork.dll", "vmcompute.dll", "bcryptprimitives.dll"} {
+	for _, n := range []string{"computenetwork.dll", "vmcompute.dll", "bcryptprimitives.dll", "hnsim-start.exe"} {
 		if info, err := os.Stat(filepath.Join(dir, n)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", n, err)
 		}

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the DLLs into the folder $1.
+# Builds the DLLs and hnsim-start.exe into the folder $1.
 set -eu
 cc=${MINGW_CC:-x86_64-w64-mingw32-gcc}
 if ! command -v "$cc" >/dev/null; then
@@ -8,10 +8,12 @@ if ! command -v "$cc" >/dev/null; then
 fi
 src=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
-flags="-std=c11 -O2 -Wall -Wextra -Werror -shared -static-libgcc -s"
+common="-std=c11 -O2 -Wall -Wextra -Werror -static-libgcc -s"
+flags="$common -shared"
 # shellcheck disable=SC2086
 {
 	"$cc" $flags -o "$1/computenetwork.dll" "$src/computenetwork.c" "$src/client.c" "$src/computenetwork.def" -lws2_32 -lole32
 	"$cc" $flags -o "$1/vmcompute.dll" "$src/vmcompute.c" "$src/client.c" "$src/vmcompute.def" -lws2_32 -lole32
 	"$cc" $flags -o "$1/bcryptprimitives.dll" "$src/bcryptprimitives.c" "$src/bcryptprimitives.def" -ladvapi32
+	"$cc" $common -o "$1/hnsim-start.exe" "$src/start.c"
 }

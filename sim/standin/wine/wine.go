@@ -1,7 +1,6 @@
 package wine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,175 +8,190 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
-	"syscall"
+	"strings"
 	"time"
 )
 
-// Run is how a program is started.
+// Run is how programs are started. Prepare comes first; then Exec may be
+// called any number of times, from several goroutines too.
 type Run struct {
-	DLLs    string // folder with the DLLs to install
-	OSBuild int    // what the program sees as the build of Windows
-	Env     []string
-	Dir     string // the program's current folder; empty: this process's
-	Prefix  string // empty: in the user's cache folder, one for each build
-	Log     func(format string, args ...any)
+	DLLs    string   // folder with the DLLs; empty: built from the embedded sources
+	OSBuild int      // what the program sees as the build of Windows
+	Env     []string // for the program, beside this process's environment
+	Dir     string   // the program's current folder; empty: this process's
+	// Log is told about what takes long.
+	Log func(format string, args ...any)
+	// Start starts wine; nil is (*exec.Cmd).Start. Programs see the network of
+	// the thread that starts them.
+	Start func(*exec.Cmd) error
 
-	wine string
+	wine, server, prefix, shimsDir, cache string
 }
 
-// names are the DLLs that go into system32, the only folder where clients
-// look for them.
-var names = []string{"computenetwork.dll", "vmcompute.dll", "bcryptprimitives.dll"}
+// stopDelay is how long a program may take to end after Ctrl-C.
+const stopDelay = 10 * time.Second
 
-// Find looks for wine. The error says what to install.
-func Find() (string, error) {
-	for _, name := range []string{"wine64", "wine", "/usr/lib/wine/wine64"} {
-		if p, err := exec.LookPath(name); err == nil {
-			return p, nil
-		}
+// Interrupted is the exit code of a program that was ended by Ctrl-C and did
+// not handle it (STATUS_CONTROL_C_EXIT), or that was killed when the context
+// had ended.
+const Interrupted = 0xC000013A
+
+func (r *Run) talk(format string, args ...any) {
+	if r.Log != nil {
+		r.Log(format, args...)
 	}
-	return "", errors.New("no wine: install the package wine64 (Debian, Ubuntu) or wine (Fedora, Arch)")
 }
-
-// Path is what programs call a file of this machine: wine shows its root as
-// drive Z. Slashes lean forward, which Windows takes and JSON needs no escape
-// for.
-func Path(file string) string { return "Z:" + filepath.ToSlash(file) }
 
 // Missing says what programs need that is not here, and what to do about it;
 // nil means that they can be started.
 func (r *Run) Missing() error {
-	_, err := r.find()
+	w, err := Find()
+	if err == nil {
+		_, err = findServer(w)
+	}
+	if err != nil {
+		return err
+	}
+	if r.DLLs != "" {
+		return r.givenShims()
+	}
+	cache, err := CacheDir()
+	if err != nil {
+		return err
+	}
+	if _, built, err := ShimsDir(cache); err != nil || built {
+		return err
+	}
+	_, err = FindCompiler()
 	return err
 }
 
-func (r *Run) find() (wine string, err error) {
-	if runtime.GOOS == "windows" {
-		return "", errors.New("this is Windows: start the program itself")
-	}
-	if wine, err = Find(); err != nil {
-		return "", err
-	}
-	for _, n := range names {
-		if _, err := os.Stat(filepath.Join(r.DLLs, n)); err != nil {
-			return "", fmt.Errorf("%w: build the DLLs with make standin, or name their folder with --dlls", err)
-		}
-	}
-	return wine, nil
-}
-
-// Prepare makes the prefix unless it exists, and installs the DLLs.
+// Prepare finds wine, builds the DLLs, makes the prefix and installs the DLLs,
+// as far as that has not been done before.
 func (r *Run) Prepare(ctx context.Context) error {
 	var err error
-	if r.wine, err = r.find(); err != nil {
+	if r.wine, err = Find(); err != nil {
 		return err
 	}
-	if r.Prefix == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return err
-		}
-		// The build is part of the registry; programs that run at once may
-		// want different ones.
-		r.Prefix = filepath.Join(cache, "hnsim", "wine-"+strconv.Itoa(r.OSBuild))
-	}
-	if r.Prefix, err = filepath.Abs(r.Prefix); err != nil {
+	if r.server, err = findServer(r.wine); err != nil {
 		return err
 	}
-	if err := r.makePrefix(ctx); err != nil {
+	if r.cache, err = CacheDir(); err != nil {
 		return err
 	}
-	return r.install()
-}
-
-// makePrefix prepares a prefix once. The mark is written last, so that an
-// interrupted preparation is done again.
-func (r *Run) makePrefix(ctx context.Context) error {
-	mark := filepath.Join(r.Prefix, "hnsim-ready")
-	if _, err := os.Stat(mark); err == nil {
-		return nil
-	}
-	if r.Log != nil {
-		r.Log("preparing wine in %s, once\n", r.Prefix)
-	}
-	if err := os.MkdirAll(r.Prefix, 0o755); err != nil {
+	if err := os.MkdirAll(r.cache, 0o755); err != nil {
 		return err
 	}
-	if err := r.tool(ctx, "wineboot", "-i"); err != nil {
+	if r.shimsDir, err = r.shims(ctx, r.cache); err != nil {
 		return err
 	}
-	// Programs read the build here; wine's version setting does not reach it.
-	for _, value := range []string{"CurrentBuildNumber", "CurrentBuild"} {
-		if err := r.tool(ctx, "reg", "add", `HKLM\Software\Microsoft\Windows NT\CurrentVersion`, "/v", value, "/d", strconv.Itoa(r.OSBuild), "/f"); err != nil {
-			return err
-		}
+	if err := r.preparePrefix(ctx, r.cache); err != nil {
+		return err
 	}
-	return os.WriteFile(mark, nil, 0o644)
+	return install(r.shimsDir, filepath.Join(r.prefix, "drive_c"))
 }
 
-func (r *Run) tool(ctx context.Context, args ...string) error {
-	cmd := r.command(ctx, args)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("wine %s: %w\n%s", args[0], err, out.Bytes())
+// Exec runs a program and returns its exit code, all 32 bits of it; an error
+// means that it could not be run. When ctx ends, the program gets Ctrl-C, and
+// after ten seconds it is killed. Whatever the program started ends with it.
+//
+// Terminals are not passed on: wine would put them into a mode of its own and
+// paint them. The program finds pipes.
+func (r *Run) Exec(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) (code int, err error) {
+	program, err := programPath(args[0], r.Dir)
+	if err != nil {
+		return 0, err
 	}
-	return nil
-}
-
-func (r *Run) command(ctx context.Context, args []string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, r.wine, args...)
-	// The program gets the signal itself and time to act on it.
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 10 * time.Second
-	// mscoree and mshtml would offer to download themselves.
-	cmd.Env = append(os.Environ(), "WINEPREFIX="+r.Prefix, "WINEARCH=win64", "WINEDLLOVERRIDES=mscoree,mshtml=")
-	if os.Getenv("WINEDEBUG") == "" {
-		cmd.Env = append(cmd.Env, "WINEDEBUG=-all")
+	dir, leave, err := r.enter(ctx, r.cache)
+	if err != nil {
+		return 0, err
 	}
-	cmd.Env = append(cmd.Env, r.Env...)
-	return cmd
-}
-
-// install copies the DLLs that differ. A copy is renamed into place: a program
-// that runs in the prefix keeps what it has.
-func (r *Run) install() error {
-	system32 := filepath.Join(r.Prefix, "drive_c", "windows", "system32")
-	for _, n := range names {
-		want, err := os.ReadFile(filepath.Join(r.DLLs, n))
-		if err != nil {
-			return err
-		}
-		to := filepath.Join(system32, n)
-		if have, err := os.ReadFile(to); err == nil && bytes.Equal(have, want) {
-			continue
-		}
-		tmp := to + "." + strconv.Itoa(os.Getpid())
-		if err := os.WriteFile(tmp, want, 0o755); err != nil {
-			return err
-		}
-		if err := os.Rename(tmp, to); err != nil {
-			return err
-		}
+	defer func() { leave(); os.Remove(dir + ".lock") }()
+	if err := lend(r.prefix, dir, r.OSBuild); err != nil {
+		return 0, errors.Join(err, os.RemoveAll(dir))
 	}
-	return nil
-}
-
-// Exec runs a program in the prepared prefix and returns its exit code; an
-// error means that it could not be started.
-func (r *Run) Exec(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) (int, error) {
-	cmd := r.command(ctx, args)
+	guard, err := newWatcher(r.server, dir)
+	if err != nil {
+		return 0, errors.Join(err, os.RemoveAll(dir))
+	}
+	result := filepath.Join(dir, "exit")
+	line := append([]string{filepath.Join(r.shimsDir, starter), Path(result), program}, args[1:]...)
+	cmd := exec.Command(r.wine, line...)
 	cmd.Dir = r.Dir
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, errOut
-	err := cmd.Run()
-	var failed *exec.ExitError
-	switch {
-	case errors.As(err, &failed) && failed.ExitCode() >= 0:
-		return failed.ExitCode(), nil
-	case errors.As(err, &failed):
-		return 130, nil // ended by a signal
+	cmd.Env = append(append(os.Environ(), environment(dir)...), r.Env...)
+	ownGroup(cmd)
+	std, err := connect(cmd, in, out, errOut)
+	if err != nil {
+		return 0, errors.Join(err, guard.end())
 	}
-	return 0, err
+	start := r.Start
+	if start == nil {
+		start = (*exec.Cmd).Start
+	}
+	err = start(cmd)
+	std.started()
+	if err != nil {
+		return 0, errors.Join(err, guard.end())
+	}
+	guard.watch(cmd.Process.Pid)
+	failure := wait(ctx, cmd)
+	raw, _ := os.ReadFile(result)
+	err = guard.end() // with it every other holder of the pipes goes
+	std.wait()
+	if err != nil {
+		return 0, err
+	}
+	return outcome(program, string(raw), ctx.Err() != nil, failure)
+}
+
+// wait waits for the program, which gets Ctrl-C when ctx ends.
+func wait(ctx context.Context, cmd *exec.Cmd) error {
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	interrupt(cmd.Process.Pid)
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(stopDelay):
+		killGroup(cmd.Process.Pid)
+		return <-done
+	}
+}
+
+// outcome reads what the starter wrote: "x" and the exit code, or "e" and the
+// error of Windows.
+func outcome(program, said string, stopped bool, failure error) (int, error) {
+	said = strings.TrimSpace(said)
+	if len(said) == 9 {
+		n, err := strconv.ParseUint(said[1:], 16, 32)
+		switch {
+		case err == nil && said[0] == 'x':
+			return int(n), nil
+		case err == nil && said[0] == 'e':
+			return 0, fmt.Errorf("%s cannot be started: %s", program, startError(n))
+		}
+	}
+	if stopped {
+		return Interrupted, nil
+	}
+	if failure == nil {
+		failure = errors.New("no exit code")
+	}
+	return 0, fmt.Errorf("wine ended before %s did: %w", program, failure)
+}
+
+func startError(n uint64) string {
+	switch n {
+	case 2, 3:
+		return "there is no such program"
+	case 193, 216:
+		return "it is no 64-bit program of Windows"
+	}
+	return fmt.Sprintf("error %d of Windows", n)
 }

@@ -1,0 +1,9 @@
+package standin
+
+import "embed"
+
+// Shims are the sources of the DLLs below the folder shim, with build.sh, which
+// builds them: an installed program has no checkout to build them from.
+//
+//go:embed shim
+var Shims embed.FS
