@@ -23,6 +23,9 @@ type Config struct {
 	// Trace, when set, is asked for every packet that enters a virtual switch.
 	Trace    func(id uint64) *vfp.Trace
 	Observer fabric.Observer
+	// Notify receives the service notifications of every host; it must not call
+	// the world.
+	Notify func(host string, n hns.Notification)
 }
 
 // World is a topology with everything that happens in it.
@@ -121,8 +124,12 @@ func (w *World) AddHost(cfg HostConfig) (*Host, error) {
 		Name: nic.Name(), MAC: nic.MAC(), MTU: nic.MTU(), Addrs: cfg.Addrs, Gateway: cfg.Gateway,
 	}})
 	h.compiler.PortOptions = h.portOptions
+	var notify func(hns.Notification)
+	if w.cfg.Notify != nil {
+		notify = func(n hns.Notification) { w.cfg.Notify(cfg.Name, n) }
+	}
 	h.HNS, err = hns.New(hns.Config{
-		HostName: cfg.Name, Profile: w.Profile, Seed: w.seedOf(cfg.Name),
+		Notify: notify, HostName: cfg.Name, Profile: w.Profile, Seed: w.seedOf(cfg.Name),
 		Uplinks: []hns.Uplink{{Name: nic.Name(), MAC: nic.MAC(), Addrs: cfg.Addrs}},
 		Apply:   h.apply,
 		Now:     func() time.Duration { return time.Duration(w.Loop().Now()) },

@@ -70,7 +70,7 @@ func (a *app) joinStandin(f *standinFlags, server string) (addr, token string, s
 		}
 		return words[0], words[1], func() error { return nil }, nil
 	}
-	s, err := a.startStandin(f)
+	s, err := a.startStandin(f, standinExtras{})
 	if err != nil {
 		return "", "", nil, err
 	}

@@ -4,16 +4,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
 	"github.com/hnsim/hnsim/sim"
+	"github.com/hnsim/hnsim/sim/hns"
 	"github.com/hnsim/hnsim/sim/standin"
 )
 
@@ -35,9 +38,13 @@ func (f *standinFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.calls, "calls", "", "`file` for a record of every call, one JSON object a line")
 }
 
-// world makes the world of the flags.
-func (f *standinFlags) world() (*sim.World, error) {
+// world makes the world of the flags; hook, if there is one, adds to its
+// configuration.
+func (f *standinFlags) world(hook func(*sim.Config)) (*sim.World, error) {
 	cfg := sim.Config{Seed: f.seed, Profile: f.profile, Knobs: map[string]string{}}
+	if hook != nil {
+		hook(&cfg)
+	}
 	for _, k := range f.knobs {
 		name, value, ok := strings.Cut(k, "=")
 		if !ok || name == "" {
@@ -73,14 +80,27 @@ type service struct {
 	err   error
 }
 
+// standinExtras add to a stand-in what not everybody wants. Both fields may be
+// nil.
+type standinExtras struct {
+	world  func(*sim.Config)
+	server func(*sim.World, *standin.Config) error
+}
+
 // startStandin makes the world and serves it. Virtual time follows the clock,
 // so that drivers which wait for an address see it come.
-func (a *app) startStandin(f *standinFlags) (*service, error) {
-	w, err := f.world()
+func (a *app) startStandin(f *standinFlags, extras standinExtras) (*service, error) {
+	s := &service{done: make(chan error, 1)}
+	w, err := f.world(func(c *sim.Config) {
+		c.Notify = func(host string, n hns.Notification) { s.Notify(host, n) }
+		if extras.world != nil {
+			extras.world(c)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
-	s := &service{world: w, done: make(chan error, 1)}
+	s.world = w
 	cfg := standin.Config{Listen: f.listen}
 	for _, h := range w.Hosts() {
 		cfg.Hosts = append(cfg.Hosts, standin.Host{Name: h.Name(), HNS: h.HNS})
@@ -100,14 +120,32 @@ func (a *app) startStandin(f *standinFlags) (*service, error) {
 		enc := json.NewEncoder(s.calls)
 		cfg.OnCall = func(c standin.Call) { _ = enc.Encode(c) }
 	}
+	if extras.server != nil {
+		if err := extras.server(w, &cfg); err != nil {
+			return nil, err
+		}
+	}
 	if s.Server, err = standin.Listen(cfg); err != nil {
-		return nil, err
+		return nil, listenError(f.listen, err)
 	}
 	for _, id := range f.containers {
 		s.AddContainer(id)
 	}
 	go func() { s.done <- s.Serve() }()
 	return s, nil
+}
+
+// listenError tells a port that cannot be had from an address that makes no
+// sense, which is a matter of usage.
+func listenError(listen string, err error) error {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return err
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%s is in use by another program: stop it, or choose another port with --listen (port 0 is a free one)", listen)
+	}
+	return exit.With(exit.NotTested, err)
 }
 
 // stop ends the service; it may be called again.

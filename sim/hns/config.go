@@ -1,6 +1,7 @@
 package hns
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -80,3 +81,18 @@ const (
 	NetworkEndpointDetached NotificationType = 0x10
 	ServiceDisconnect       NotificationType = 0x01000000
 )
+
+var notificationNames = map[NotificationType]string{
+	NetworkPreCreate: "NetworkPreCreate", NetworkCreate: "NetworkCreate", NetworkPreDelete: "NetworkPreDelete",
+	NetworkDelete: "NetworkDelete", NamespaceCreate: "NamespaceCreate", NamespaceDelete: "NamespaceDelete",
+	NetworkEndpointAttached: "NetworkEndpointAttached", NetworkEndpointDetached: "NetworkEndpointDetached",
+	ServiceDisconnect: "ServiceDisconnect",
+}
+
+// String is the published name without its prefix.
+func (n NotificationType) String() string {
+	if s, ok := notificationNames[n]; ok {
+		return s
+	}
+	return fmt.Sprintf("Notification(%#x)", uint32(n))
+}

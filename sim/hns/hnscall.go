@@ -20,10 +20,16 @@ func (s *Service) HNSCall(method, path string, body []byte) ([]byte, hcn.Code) {
 		}
 		return e.ErrorRecord(), 0
 	}
+	return Envelope(out), 0
+}
+
+// Envelope puts the Output of a request that succeeded into the response; nil
+// is none.
+func Envelope(out []byte) []byte {
 	if out == nil {
-		return []byte(`{"Success":true}`), 0
+		return []byte(`{"Success":true}`)
 	}
-	return append(append([]byte(`{"Success":true,"Output":`), out...), '}'), 0
+	return append(append([]byte(`{"Success":true,"Output":`), out...), '}')
 }
 
 // HNSRequest carries out a v1 request and returns its Output, nil when there

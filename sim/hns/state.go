@@ -161,6 +161,10 @@ type Namespace struct {
 	activity  string
 }
 
+// BuiltIn reports whether the namespace is the host's own, which is always
+// there (F.4).
+func (n *Namespace) BuiltIn() bool { return n.builtIn }
+
 // Container is a container that runs in a namespace.
 type Container struct {
 	ID        string

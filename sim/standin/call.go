@@ -18,6 +18,7 @@ type call struct {
 	req  *Request
 	resp Response
 	on   string // what the handle stands for, for the record
+	made string // id of a created object
 }
 
 // function is an exported function.
@@ -149,7 +150,7 @@ func (c *call) run() error {
 
 func (c *call) record(start time.Time, took time.Duration) Call {
 	r := Call{Time: start, Took: took, Session: c.ses.id, Host: c.host.Name, Function: c.req.Function, GUID: guidText(c.req.GUID),
-		Handle: c.req.Handle, On: c.on, HResult: fmt.Sprintf("0x%08x", c.resp.HResult), New: c.resp.Handle}
+		Handle: c.req.Handle, On: c.on, HResult: fmt.Sprintf("0x%08x", c.resp.HResult), New: c.resp.Handle, NewID: c.made}
 	for _, t := range c.req.Texts {
 		r.Args = append(r.Args, t.Value)
 	}
@@ -216,7 +217,8 @@ func (c *call) create(kind hns.Kind) error {
 	if err != nil {
 		return err
 	}
-	return c.answerHandle(&handle{kind: handleKind(kind), id: strings.ToLower(id)})
+	c.made = strings.ToLower(id)
+	return c.answerHandle(&handle{kind: handleKind(kind), id: c.made})
 }
 
 func (c *call) open(kind hns.Kind) error {

@@ -149,6 +149,7 @@ type Operation struct {
 	Function string // for the record: the function that does the same
 	Kind     hns.Kind
 	ID       string // of the object, "" for none
+	NewID    string // of an object that Run has made
 	Args     []string
 	// Run does the work, alone, and returns its result. An error that is no
 	// *hcn.Error counts as E_FAIL.
@@ -157,12 +158,12 @@ type Operation struct {
 
 // Do carries out an operation as a call is carried out: alone, after Before,
 // recorded, and durable when it returns.
-func (s *Server) Do(op Operation) ([]byte, error) {
+func (s *Server) Do(op *Operation) ([]byte, error) {
 	host, err := s.host(op.Host)
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.doLocked(host, &op)
+	out, err := s.doLocked(host, op)
 	if e := s.durable(); e != nil {
 		return nil, e
 	}
@@ -181,8 +182,7 @@ func (s *Server) doLocked(host *Host, op *Operation) ([]byte, error) {
 		s.bury(op.Kind, op.ID)
 	}
 	c := Call{Time: start, Took: s.cfg.Now().Sub(start), Via: op.Via, Host: host.Name, Function: op.Function,
-		GUID: op.ID, Args: op.Args, Result: string(out)}
-	c.HResult = "0x00000000"
+		GUID: op.ID, NewID: op.NewID, Args: op.Args, HResult: "0x00000000", Result: string(out)}
 	if err != nil {
 		e := hcn.AsError(err)
 		c.HResult, c.Error = fmt.Sprintf("0x%08x", uint32(e.Code)), string(e.ErrorRecord())
@@ -233,4 +233,12 @@ func (s *Subscription) Cancel() {
 	defer s.srv.mu.Unlock()
 	s.sub.close()
 	s.srv.unsubscribe(s.sub)
+}
+
+// Look runs f with all calls shut out, without recording it: for those who
+// only want to see.
+func (s *Server) Look(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
 }

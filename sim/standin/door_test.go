@@ -122,7 +122,7 @@ func TestOperationsKillTheHandlesOfWhatTheyDelete(t *testing.T) {
 	h := c.must(Request{Function: "HcnCreateNetwork", GUID: guid(id1), Texts: texts(natDoc)}).Handle
 	do := func(function string, run func(h *Host) ([]byte, error)) {
 		t.Helper()
-		if _, err := l.Do(Operation{Via: "http", Function: function, Kind: hns.NetworkKind, ID: id1, Run: run}); err != nil {
+		if _, err := l.Do(&Operation{Via: "http", Function: function, Kind: hns.NetworkKind, ID: id1, Run: run}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -146,7 +146,7 @@ func TestAnAnswerWaitsUntilTheChangeIsDurable(t *testing.T) {
 	cl.must(Request{Function: "HcnCreateNetwork", Texts: texts(natDoc)})
 	fail = io.ErrShortWrite
 	cl.mustFail(hcn.ErrFail, Request{Function: "HcnCreateNamespace", Texts: texts("{}")})
-	if _, err := s.Do(Operation{Run: func(*Host) ([]byte, error) { return nil, nil }}); err == nil {
+	if _, err := s.Do(&Operation{Run: func(*Host) ([]byte, error) { return nil, nil }}); err == nil {
 		t.Error("an operation is acknowledged that is not on the disk")
 	}
 }

@@ -77,6 +77,7 @@ type Call struct {
 	Args     []string      `json:"args,omitempty"`
 	HResult  string        `json:"hr"`
 	New      uint64        `json:"newHandle,omitempty"`
+	NewID    string        `json:"newId,omitempty"` // of a created object
 	Result   string        `json:"result,omitempty"`
 	Error    string        `json:"error,omitempty"`
 }

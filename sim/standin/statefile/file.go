@@ -267,3 +267,10 @@ func (file *File) Close() error {
 	file.err = errors.Join(file.err, os.ErrClosed)
 	return err
 }
+
+// Err is why no further change is accepted, nil while all is well.
+func (file *File) Err() error {
+	file.mu.Lock()
+	defer file.mu.Unlock()
+	return file.err
+}
