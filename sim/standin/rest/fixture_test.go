@@ -34,6 +34,14 @@ type lab struct {
 
 func newLab(t testing.TB, profile string, adjust ...func(*Server)) *lab {
 	t.Helper()
+	l := mkLab(t, profile, adjust...)
+	l.serve()
+	return l
+}
+
+// mkLab makes a lab that listens and does not serve.
+func mkLab(t testing.TB, profile string, adjust ...func(*Server)) *lab {
+	t.Helper()
 	l := &lab{t: t}
 	watch := &Watch{}
 	cfg := sim.Config{Seed: 1, Profile: profile, Notify: func(host string, n hns.Notification) { l.st.Notify(host, n) }}
@@ -61,20 +69,23 @@ func newLab(t testing.TB, profile string, adjust ...func(*Server)) *lab {
 		t.Fatal(err)
 	}
 	l.url = "http://" + l.st.Addr()
+	return l
+}
+
+func (l *lab) serve() {
 	done := make(chan error, 2)
 	go func() { done <- l.st.Serve() }()
 	go func() { done <- l.rest.Serve(l.st) }()
-	t.Cleanup(func() {
+	l.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		for _, err := range []error{l.st.Close(), l.rest.Shutdown(ctx), <-done, <-done} {
 			if err != nil {
-				t.Error(err)
+				l.t.Error(err)
 			}
 		}
 		http.DefaultClient.CloseIdleConnections()
 	})
-	return l
 }
 
 // send makes a request with the token.

@@ -65,10 +65,11 @@ const (
 // Serve answers requests until Shutdown, and returns nil then.
 func (s *Server) Serve(st *standin.Server) error {
 	s.st = st
-	if err := s.http.Serve(s.in); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	err := s.http.Serve(s.in)
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // Take serves a connection.
