@@ -1,7 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -10,27 +15,69 @@ import (
 	"github.com/hnsim/hnsim/sim/standin"
 )
 
-func TestServeAnswersUntilItIsInterrupted(t *testing.T) {
-	t.Chdir(t.TempDir())
+// serving is hnsim serve in the background.
+type serving struct {
+	addr, token string
+	cancel      context.CancelFunc
+	done        chan result
+}
+
+// startServe runs serve in a folder of its own, where its token file is.
+func startServe(t *testing.T, args ...string) *serving {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan result, 1)
-	go func() { done <- hnsimContext(ctx, nil, "serve", "--profile", "ws2025", "--calls", "calls.ndjson") }()
-	var words []string
+	s := &serving{cancel: cancel, done: make(chan result, 1)}
+	_ = os.Remove("hnsim-standin.txt")
+	go func() { s.done <- hnsimContext(ctx, nil, append([]string{"serve"}, args...)...) }()
 	for range 2000 {
 		raw, _ := os.ReadFile("hnsim-standin.txt")
-		if words = strings.Fields(string(raw)); len(words) == 2 {
-			break
+		if words := strings.Fields(string(raw)); len(words) == 2 {
+			s.addr, s.token = words[0], words[1]
+			return s
 		}
-		time.Sleep(5 * time.Millisecond)
+		select {
+		case r := <-s.done:
+			t.Fatalf("it ended: %+v", r)
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
-	if len(words) != 2 {
-		cancel()
-		t.Fatalf("no token file: %+v", <-done)
+	cancel()
+	t.Fatalf("no token file: %+v", <-s.done)
+	return nil
+}
+
+// stop interrupts the service and returns how it ended.
+func (s *serving) stop() result {
+	s.cancel()
+	return <-s.done
+}
+
+func (s *serving) request(t *testing.T, method, path, body string) string {
+	t.Helper()
+	req, err := http.NewRequest(method, "http://"+s.addr+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
 	}
+	req.Header.Set("Authorization", "Bearer "+s.token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode >= 300 {
+		t.Fatalf("%s %s: %v %s %s", method, path, err, resp.Status, raw)
+	}
+	return string(raw)
+}
+
+func TestServeAnswersUntilItIsInterrupted(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s := startServe(t, "--profile", "ws2025", "--calls", "calls.ndjson")
 	if info, err := os.Stat("hnsim-standin.txt"); err != nil || info.Mode().Perm()&0o077 != 0 {
 		t.Errorf("others can read the token: %v %v", info.Mode(), err)
 	}
-	c, err := standin.Dial(words[0], words[1], "h1", 1)
+	c, err := standin.Dial(s.addr, s.token, "h1", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,19 +85,118 @@ func TestServeAnswersUntilItIsInterrupted(t *testing.T) {
 	if err != nil || !strings.Contains(resp.Texts[0].Value, `"Major":16`) {
 		t.Errorf("%v %+v", err, resp)
 	}
-	cancel()
-	(<-done).check(t, 0, words[0], "1 calls")
+	if got := s.request(t, "GET", "/hns/globals/version", ""); !strings.Contains(got, `"Major":16`) {
+		t.Errorf("over HTTP on the same port: %s", got)
+	}
+	r := s.stop()
+	r.check(t, 0, s.addr, "2 calls")
+	if strings.Contains(r.out+r.errOut, s.token) {
+		t.Error("the token is in the output")
+	}
 	if _, err := os.Stat("hnsim-standin.txt"); err == nil {
 		t.Error("the token file is left behind")
 	}
-	if raw, _ := os.ReadFile("calls.ndjson"); strings.Count(string(raw), "\n") != 1 || !strings.Contains(string(raw), `"fn":"HNSCall"`) {
+	if raw, _ := os.ReadFile("calls.ndjson"); strings.Count(string(raw), "\n") != 2 || !strings.Contains(string(raw), `"fn":"HNSCall"`) {
 		t.Errorf("record: %s", raw)
 	}
 }
 
+func TestServeLogsEveryCall(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, tt := range []struct {
+		args []string
+		want int
+	}{{nil, 3}, {[]string{"--log-level", "warn"}, 1}, {[]string{"--log-level", "error"}, 0}, {[]string{"--quiet"}, 0}, {[]string{"--log-level", "debug"}, 3}} {
+		s := startServe(t, append([]string{"--log-format", "json"}, tt.args...)...)
+		s.request(t, "POST", "/v1/networks", `{"Name":"n","Type":"NAT"}`)
+		req, _ := http.NewRequest("GET", "http://"+s.addr+"/v1/networks/x", nil)
+		req.Header.Set("Authorization", "Bearer "+s.token)
+		if resp, err := http.DefaultClient.Do(req); err != nil || resp.StatusCode != http.StatusNotFound {
+			t.Error(err, resp)
+		}
+		s.request(t, "GET", "/v1/clock", "")
+		r := s.stop()
+		var calls []map[string]any
+		for _, line := range strings.Split(r.errOut, "\n") {
+			var m map[string]any
+			if json.Unmarshal([]byte(line), &m) == nil && m["msg"] == "call" {
+				calls = append(calls, m)
+			}
+		}
+		if len(calls) != tt.want || r.code != 0 || strings.Contains(r.errOut, s.token) {
+			t.Errorf("%v: exit %d, %d calls in the log\n%s", tt.args, r.code, len(calls), r.errOut)
+			continue
+		}
+		if tt.want < 3 {
+			continue
+		}
+		made, refused := calls[0], calls[1]
+		if made["level"] != "INFO" || made["fn"] != "HcnCreateNetwork" || made["host"] != "h1" || made["via"] != "http" ||
+			len(made["id"].(string)) != 36 || made["hresult"] != "0x00000000" || made["took"].(float64) <= 0 {
+			t.Errorf("a call: %v", made)
+		}
+		if refused["level"] != "WARN" || refused["hresult"] != "0x803b0001" || refused["id"] != "x" || refused["error"] == nil {
+			t.Errorf("a refused call: %v", refused)
+		}
+		if _, there := made["arg0"]; there != (tt.args != nil) {
+			t.Errorf("documents belong into the debug log: %v", made)
+		}
+	}
+}
+
+func TestServeKeepsItsObjects(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s := startServe(t, "--profile", "ws2025", "--state", "state")
+	s.request(t, "POST", "/v1/networks", `{"Name":"n","Type":"NAT"}`)
+	was := s.request(t, "GET", "/v1/networks", "")
+	s.stop().check(t, 0, "", "new state file")
+	s = startServe(t, "--profile", "ws2025", "--state", "state")
+	if is := s.request(t, "GET", "/v1/networks", ""); is != was {
+		t.Errorf("was %s\n is %s", was, is)
+	}
+	if r := hnsim(t, nil, "serve", "--profile", "ws2025", "--state", "state", "--token-file", "other"); r.code != 3 || !strings.Contains(r.errOut, "another process") {
+		t.Errorf("a second service on the file: exit %d %s", r.code, r.errOut)
+	}
+	s.stop().check(t, 0, "", "state restored")
+	s = startServe(t, "--profile", "ws2025", "--state", "state", "--reboot")
+	if is := s.request(t, "GET", "/v1/networks", ""); is != "[]\n" {
+		t.Errorf("after a reboot: %s", is)
+	}
+	s.stop().check(t, 0, "", "")
+	before := []byte("something else\n")
+	if err := os.WriteFile("state", before, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hnsim(t, nil, "serve", "--state", "state").check(t, 3, "", "not a state file")
+	if after, _ := os.ReadFile("state"); !bytes.Equal(after, before) {
+		t.Error("a foreign file was overwritten")
+	}
+}
+
+func TestServeSaysThatThePortIsTaken(t *testing.T) {
+	t.Chdir(t.TempDir())
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	hnsim(t, nil, "serve", "--listen", ln.Addr().String()).check(t, 3, "", ln.Addr().String()+" is in use")
+}
+
+func TestServeListensElsewhereOnlyWhenAllowed(t *testing.T) {
+	t.Chdir(t.TempDir())
+	hnsim(t, nil, "serve", "--listen", "0.0.0.0:0").check(t, 2, "", "loopback")
+	s := startServe(t, "--listen", "0.0.0.0:0", "--allow-remote")
+	_, port, _ := net.SplitHostPort(s.addr)
+	s.addr = "127.0.0.1:" + port
+	s.request(t, "GET", "/healthz", "")
+	s.stop().check(t, 0, "", "")
+}
+
 func TestServeRefusesWorldsThatMakeNoSense(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for _, args := range [][]string{{"--host", "h1"}, {"--host", "=10.0.0.1/8"}, {"--listen", "0.0.0.0:0"}, {"--profile", "ws1"}, {"--knob", "x"}} {
+	for _, args := range [][]string{{"--host", "h1"}, {"--host", "=10.0.0.1/8"}, {"--listen", "0.0.0.0:0"}, {"--profile", "ws1"}, {"--knob", "x"},
+		{"--reboot"}, {"--log-level", "loud"}, {"--log-level", "info+1"}, {"--log-format", "xml"}, {"--state"}, {"more"}} {
 		if r := hnsim(t, nil, append([]string{"serve"}, args...)...); r.code != 2 {
 			t.Errorf("%v: exit %d %s", args, r.code, r.errOut)
 		}

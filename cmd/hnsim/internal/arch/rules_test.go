@@ -44,6 +44,10 @@ var edges = []edge{
 		why: "only hns knows both documents and stages"},
 	{from: "sim/vswitch", to: "sim/hcn", why: "only hns knows both documents and stages"},
 	{from: "sim/hns", to: "sim", why: "the world uses the control plane, not the other way round"},
+	{from: "sim/standin", to: "sim/standin/...", except: []string{"sim/standin"},
+		why: "the protocol of the DLLs knows neither HTTP, nor files, nor wine"},
+	{from: "sim/standin/statefile", to: "sim/...", except: []string{"sim/standin/statefile"},
+		why: "the state file keeps records, whatever is in them"},
 
 	// The model does not know who watches it.
 	{from: "sim/...", to: "backends/...", why: "a backend adapts the model; the model knows no backend"},
@@ -117,6 +121,8 @@ var homes = []home{
 		why: "our own bytes code is checked against it, so it must not be built on it"},
 	{module: "github.com/spf13/cobra", in: []string{"cmd/..."}, why: "the command line stays in cmd"},
 	{module: "github.com/spf13/pflag", in: []string{"cmd/..."}, why: "the command line stays in cmd"},
+	{module: "net/http", in: []string{"sim/standin/rest", "sim/guest"}, tests: true,
+		why: "one package serves HTTP; the stand-in hands its connections over (a guest gives programs under test an HTTP client)"},
 	{module: "rsc.io/script", in: []string{"scenarios/..."}, tests: true, why: "one package speaks the script engine"},
 }
 
