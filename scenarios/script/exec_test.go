@@ -77,6 +77,7 @@ func TestProgramsRun(t *testing.T) {
 		{"a failure is expected behind !", "! exec h1 fail\nstderr '^no$'\nstdout 'no network'\njson code is=100"},
 		{"golden text of a program", "exec h1 echo x\ncmp stdout want.txt\n-- want.txt --\nx\n"},
 		{"values of JSON are kept", "exec h1 files=doc.json cat doc.json\njson ips[0].address is=10.1.0.5/24 save=addr\njson ips[1] save=second\njson save=all\n! json ips[0].address is=10.1.0.6/24\n! json ips[7]\njson IPS[len] is=2\necho $addr $second $all\nstdout '^10.1.0.5/24 {'\n-- doc.json --\n{\"ips\":[{\"address\":\"10.1.0.5/24\"},{\"address\":\"fd00::5/64\"}]}\n"},
+		{"kept values have any form", "exec h1 echo '[\"10.1.0.20\",\"02-00-00-00-00-03\"]'\njson [0] save=addr\njson [1] save=mac\nsend c1 udp > $addr:53\nexpect c3 eth.dst=${mac}"},
 		{"an endpoint in a namespace becomes a role", `
 namespace h1 ns1
 exec h1 plug c9_n HostComputeNamespace=${id:ns1}

@@ -164,12 +164,30 @@ func checkLine(s *scope, l *line, variants []Variant, p *problems) {
 		p.add(l.n, "! before %s, which cannot be refused%s", w.name, noneHint(w))
 	}
 	if _, err := parseWord(w, l, s); err != nil {
-		p.add(l.n, "%v", err)
+		if !s.usesSaved(l) {
+			p.add(l.n, "%v", err)
+		}
 		s.assume(w, l)
 	}
 	for _, need := range w.needs {
 		s.need(need)
 	}
+}
+
+// usesSaved reports whether a line has a variable of a json line: it may stand
+// for anything, so that only the run can say whether the line makes sense.
+func (s *scope) usesSaved(l *line) bool {
+	for _, t := range l.args {
+		saved := false
+		t.expand(func(name string) (string, bool) {
+			saved = saved || s.saved[name]
+			return "", true
+		})
+		if saved {
+			return true
+		}
+	}
+	return false
 }
 
 func noneHint(w *word) string {

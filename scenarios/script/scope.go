@@ -51,9 +51,10 @@ type scope struct {
 	vars    map[string]string // $name and ${id:name}
 	files   map[string]*file
 	line    *line
-	static  bool     // the values of vars are stand-ins
-	reasons []string // drop reasons that the backend names; empty: any
-	needs   []string // requirements that follow from unconditional lines
+	static  bool            // the values of vars are stand-ins
+	reasons []string        // drop reasons that the backend names; empty: any
+	needs   []string        // requirements that follow from unconditional lines
+	saved   map[string]bool // variables of json lines, whose values have no certain form
 }
 
 // file is a file of the archive.
@@ -65,7 +66,7 @@ type file struct {
 }
 
 func newScope(files map[string]*file) *scope {
-	return &scope{roles: map[string]*name{}, objects: map[kind]map[string]*name{}, vars: map[string]string{}, files: files}
+	return &scope{roles: map[string]*name{}, objects: map[kind]map[string]*name{}, vars: map[string]string{}, files: files, saved: map[string]bool{}}
 }
 
 func (s *scope) lookup(v string) (string, bool) {

@@ -106,7 +106,7 @@ func parseJSON(p *parser) op {
 	case keep != "" && p.line.negate:
 		p.errorf("save= in a line that expects nothing")
 	case keep != "" && p.sc.static:
-		p.sc.vars[keep] = "1"
+		p.sc.vars[keep], p.sc.saved[keep] = "1", true
 	}
 	return func(r *run) error {
 		value, err := walk([]byte(r.state.Stdout()), path)
