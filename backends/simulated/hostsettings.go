@@ -84,12 +84,15 @@ func setSocket(w *world, s backends.Setting) error {
 	return nil
 }
 
-func restartHNS(w *world, s backends.Setting) error {
-	nd, err := w.hostOf(s)
-	if err != nil {
-		return err
+// serviceVerb makes a setting of something that is done to a host's HNS.
+func serviceVerb(do func(*hns.Service) error) settingFunc {
+	return func(w *world, s backends.Setting) error {
+		nd, err := w.hostOf(s)
+		if err != nil {
+			return err
+		}
+		return asUsage(do(nd.host.HNS))
 	}
-	return asUsage(nd.host.HNS.Restart())
 }
 
 func rebootHost(w *world, s backends.Setting) error {

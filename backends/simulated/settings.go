@@ -41,7 +41,9 @@ var settingTable = map[string]settingFunc{
 	"container.detach": containerVerb((*world).detach),
 	"container.start":  containerVerb((*world).start),
 	"container.stop":   containerVerb((*world).stop),
-	"hns.restart":      restartHNS,
+	"hns.restart":      serviceVerb((*hns.Service).Restart),
+	"hns.stop":         serviceVerb(func(s *hns.Service) error { s.Stop(); return nil }),
+	"hns.start":        serviceVerb((*hns.Service).Start),
 	"host.reboot":      rebootHost,
 }
 
