@@ -25,7 +25,9 @@ type pools struct {
 	byEP    map[uint32]*endpointNAT
 	pending map[uint32]*endpointNAT // of the state being compiled
 	undo    []func()
-	lb      balancerPools
+	// published are the host ports that endpoints publish, and where.
+	published map[heldPort][]publication
+	lb        balancerPools
 }
 
 // endpointNAT is what one endpoint's policies amount to and what it holds.
@@ -68,6 +70,9 @@ func (p *pools) owner(addr netip.Addr, proto uint8, port uint16) (vfp.PortID, bo
 		}
 	}
 	own, use, ok := sp.OwnerOf(proto, port)
+	if use == vfp.StaticUse {
+		own, ok = p.publisher(sp, addr, proto, port)
+	}
 	if !ok || use != vfp.VFPUse && use != vfp.StaticUse || own < uint64(firstEndpointPort) || own >= balancerOwner {
 		return 0, false
 	}
@@ -301,15 +306,14 @@ func (p *pools) hold(e *Endpoint, want *endpointNAT) (release []func(), err erro
 		if slices.Contains(old.uses, u) {
 			continue
 		}
-		sp := p.space(u.addr)
-		if held := sp.Reserve(u.proto, u.port, vfp.StaticUse, owner); held != vfp.Free {
-			return nil, portTaken(u, held)
+		if err := p.publish(u, owner); err != nil {
+			return nil, err
 		}
-		p.undo = append(p.undo, func() { sp.Release(u.proto, u.port, owner) })
+		p.undo = append(p.undo, func() { p.unpublish(u, owner) })
 	}
 	for _, u := range old.uses {
 		if !slices.Contains(want.uses, u) {
-			release = append(release, func() { p.space(u.addr).Release(u.proto, u.port, owner) })
+			release = append(release, func() { p.unpublish(u, owner) })
 		}
 	}
 	return release, nil
@@ -366,7 +370,7 @@ func (p *pools) releaser(num uint32) func() {
 			closePools(old.out)()
 		}
 		for _, u := range old.uses {
-			p.space(u.addr).Release(u.proto, u.port, owner)
+			p.unpublish(u, owner)
 		}
 	}
 }
@@ -391,8 +395,9 @@ func (p *pools) layer(e *Endpoint, routed func(netip.Addr) bool, leave func(*vfp
 func newPools(host *vfp.PortSpace, profile hcn.Profile, adapters []Adapter) pools {
 	p := pools{
 		host: host, virtual: map[netip.Addr]*vfp.PortSpace{}, byEP: map[uint32]*endpointNAT{},
-		lb:   balancerPools{shared: profile.Knobs.LBSharedPools, block: profile.Knobs.VFPPortBlock, byOwner: map[uint64]*balancerPool{}},
-		icmp: profile.Knobs.VFPICMPNAT, block: profile.Knobs.VFPPortBlock, overlay: profile.Knobs.OverlayOutbound, idle: int64(profile.Knobs.VFPNATIdle),
+		lb:        balancerPools{shared: profile.Knobs.LBSharedPools, block: profile.Knobs.VFPPortBlock, byOwner: map[uint64]*balancerPool{}},
+		published: map[heldPort][]publication{},
+		icmp:      profile.Knobs.VFPICMPNAT, block: profile.Knobs.VFPPortBlock, overlay: profile.Knobs.OverlayOutbound, idle: int64(profile.Knobs.VFPNATIdle),
 	}
 	for _, a := range adapters {
 		for _, pfx := range a.Addrs {
