@@ -29,6 +29,21 @@ func (h *Host) EndpointPort(endpointID string) (sw string, port vfp.PortID, ok b
 	return "", 0, false
 }
 
+// endpointStats reads the counters of an endpoint's switch port, which begin
+// when the port is made: zero for an endpoint that has none.
+func (h *Host) endpointStats(endpointID string) hns.EndpointStats {
+	sw, port, ok := h.EndpointPort(endpointID)
+	if !ok {
+		return hns.EndpointStats{}
+	}
+	s := h.Switch(sw)
+	n, v := s.Counters(port), s.VFP(port).Counters
+	return hns.EndpointStats{
+		BytesSent: v.Bytes[vfp.Out], PacketsSent: v.Packets[vfp.Out], DroppedPacketsOutgoing: n.SentDrop,
+		BytesReceived: v.Bytes[vfp.In], PacketsReceived: v.Packets[vfp.In], DroppedPacketsIncoming: n.Dropped() - n.SentDrop,
+	}
+}
+
 // Reboot restarts the host: what lives in memory is gone, and what HNS keeps
 // on disk comes back (rule NAT-06).
 func (h *Host) Reboot() error {

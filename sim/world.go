@@ -134,6 +134,7 @@ func (w *World) AddHost(cfg HostConfig) (*Host, error) {
 		Apply:   h.apply,
 		Now:     func() time.Duration { return time.Duration(w.Loop().Now()) },
 		Ports:   busyPorts{fh.Ports()},
+		Stats:   h.endpointStats,
 	})
 	if err != nil {
 		return nil, err

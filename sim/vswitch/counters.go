@@ -17,6 +17,7 @@ type Counters struct {
 	Replies  uint64           // frames that layers made in answer to those
 	Out      uint64           // frames that left through the port
 	Drops    vfp.DropCounters // frames dropped at the port, by reason
+	SentDrop uint64           // of those, frames that the port itself sent
 	Consumed uint64           // frames of the port that ended without leaving or drop: answered, or replaced by copies
 	Held     uint64           // frames of the port handed to NextHop.Hold
 }
@@ -39,6 +40,7 @@ func (c *Counters) add(d *Counters) {
 	for i := range d.Drops {
 		c.Drops[i] += d.Drops[i]
 	}
+	c.SentDrop += d.SentDrop
 	c.Consumed += d.Consumed
 	c.Held += d.Held
 }

@@ -278,6 +278,9 @@ func (s *Switch) drop(f *transit, q *port, p *vfp.Packet, r vfp.Drop) {
 // traced that.
 func (s *Switch) dropWalked(f *transit, q *port, p *vfp.Packet, r vfp.Drop) {
 	q.run.n.Drops[r]++
+	if q == f.in {
+		q.run.n.SentDrop++
+	}
 	p.DropWith(r)
 	f.sink.Dropped(f.now, q.cfg.ID, p)
 }
@@ -287,6 +290,7 @@ func (s *Switch) dropWalked(f *transit, q *port, p *vfp.Packet, r vfp.Drop) {
 func (s *Switch) dropNowhere(f *transit, p *vfp.Packet) {
 	s.gone.In++
 	s.gone.Drops[vfp.DropPortBlocked]++
+	s.gone.SentDrop++
 	p.DropWith(vfp.DropPortBlocked)
 	f.sink.Dropped(f.now, p.InPort, p)
 }
