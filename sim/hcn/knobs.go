@@ -81,6 +81,10 @@ type Knobs struct {
 	VSIDTaken            Code
 	AttachedSharing      string // "flow" or "block"
 	NamespaceJoin        string // "created" or "attached"
+	NamespaceRejoin      string // "refuse" or "accept"
+	LBUnattached         string // "accept" or "refuse"
+	LBRestoreDelay       time.Duration
+	V1RouteL2Bridge      string // "accept" or "refuse"
 	HNSRestart           string // "restore" or "lose-endpoints"
 	RebootExternal       string // "keep" or "drop"
 	HostNamespaceID      string // "random" or a GUID

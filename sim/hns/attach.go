@@ -96,6 +96,9 @@ func (t *tx) attachable(e *Endpoint) (*Endpoint, error) {
 	if e.Remote {
 		return nil, hcn.Errorf(hcn.ErrInvalidRemoteEndpointOp, "endpoint %q is remote", e.label())
 	}
+	if n := t.next.NetworkByNum(e.Network); n.Degraded {
+		return nil, degraded(n)
+	}
 	if e.AttachedTo != NotAttached {
 		return nil, hcn.Errorf(hcn.ErrEndpointAlreadyAttached, "endpoint %q", e.label())
 	}

@@ -90,6 +90,9 @@ func (t *tx) resolveBalancer(l *LoadBalancer) error {
 	if err != nil {
 		return err
 	}
+	if err := t.checkPorts(l); err != nil {
+		return err
+	}
 	l.Doc.HostComputeEndpoints = t.canonicalIDs(l.Endpoints)
 	l.Doc.HostComputeNetwork = t.next.NetworkByNum(l.Network).Doc.ID
 	p := t.profile()
@@ -101,6 +104,20 @@ func (t *tx) resolveBalancer(l *LoadBalancer) error {
 		}
 	}
 	return t.checkFrontends(l)
+}
+
+// checkPorts refuses backends that have no switch port yet, where the build
+// does (C.4, knob lbUnattached).
+func (t *tx) checkPorts(l *LoadBalancer) error {
+	if t.knobs().LBUnattached == "accept" {
+		return nil
+	}
+	for i, num := range l.Endpoints {
+		if e := t.next.EndpointByNum(num); !e.Remote && e.AttachedTo == NotAttached {
+			return hcn.ErrorAt(hcn.ErrPortNotFound, fmt.Sprintf("HostComputeEndpoints[%d]", i), fmt.Sprintf("endpoint %q, which is not attached", e.label()), "an endpoint with a switch port")
+		}
+	}
+	return nil
 }
 
 // resolveEndpoints finds the endpoints of a load balancer or a route object;
@@ -123,6 +140,9 @@ func (t *tx) resolveEndpoints(network string, ids []string) ([]uint32, uint32, e
 		}
 		if net != 0 && e.Network != net {
 			return nil, 0, hcn.ErrorAt(hcn.ErrInvalidEndpoint, path, fmt.Sprintf("endpoint %q of another network", e.label()), "endpoints of one network")
+		}
+		if n := t.next.NetworkByNum(e.Network); n.Degraded {
+			return nil, 0, degraded(n)
 		}
 		net = e.Network
 		nums = append(nums, e.Num)
@@ -236,13 +256,10 @@ func (s *Service) ModifyLoadBalancer(id string, request []byte) error {
 			f, _ := hcn.FindFeature(hcn.FeatureModifyLoadBalancer)
 			return hcn.Errorf(hcn.ErrNotImplemented, "needs HNS %s, this is %s", f.RangeText(), p.Version)
 		}
-		body, path := request, ""
-		if hcn.DocumentKind(request) == "modify" {
-			m, err := hcn.ParseModifyRequest(request)
-			if err != nil {
-				return err
-			}
-			body, path = m.Settings, "Settings"
+		body, path, err := wholeObject(request)
+		if err != nil || body == nil {
+			t.dirty = true // a refresh re-applies what there is
+			return err
 		}
 		doc, err := hcn.DecodeLoadBalancer(body)
 		if err == nil {
@@ -283,16 +300,39 @@ func (t *tx) drain(l, old *LoadBalancer) {
 	}
 }
 
+// wholeObject takes the document out of a request that changes a load balancer
+// or a route: it is the request itself, or the Settings of a modify request
+// with the type Update (PS2). path is where the document stands. A refresh has
+// none.
+func wholeObject(request []byte) (body []byte, path string, err error) {
+	if hcn.DocumentKind(request) != "modify" {
+		return request, "", nil
+	}
+	m, err := hcn.ParseModifyRequest(request)
+	if err != nil {
+		return nil, "", err
+	}
+	switch m.RequestType {
+	case hcn.RequestUpdate:
+		return m.Settings, "Settings", nil
+	case hcn.RequestRefresh:
+		return nil, "", nil
+	}
+	return nil, "", hcn.ErrorAt(hcn.ErrRequestUnsupported, "RequestType", string(m.RequestType), "Update, with the whole object in Settings")
+}
+
 // CreateRoute creates an SDN route object from a v2 document.
 func (s *Service) CreateRoute(id string, settings []byte) (string, error) {
 	doc, err := hcn.DecodeSDNRoute(settings)
 	if err != nil {
 		return "", hcn.AsError(err)
 	}
-	return s.createRoute(id, doc, settings)
+	return s.createRoute(id, doc, settings, hcn.V2)
 }
 
-func (s *Service) createRoute(id string, doc *hcn.SDNRoute, settings []byte) (string, error) {
+// createRoute takes the document in either shape; shape decides what the build
+// refuses.
+func (s *Service) createRoute(id string, doc *hcn.SDNRoute, settings []byte, shape hcn.Shape) (string, error) {
 	err := s.change(func(t *tx) error {
 		if err := hcn.ValidateSDNRoute(doc, t.profile()); err != nil {
 			return hcn.InShape(err, hcn.V2, settings)
@@ -307,7 +347,13 @@ func (s *Service) createRoute(id string, doc *hcn.SDNRoute, settings []byte) (st
 		r := &Route{Num: t.next.counters.route, Doc: doc, activity: t.next.counters.guid(), createdAt: t.s.cfg.Now()}
 		t.next.Routes = append(t.next.Routes, r)
 		t.dirty = true
-		return t.resolveRoute(r)
+		if err := t.resolveRoute(r); err != nil {
+			return err
+		}
+		if shape == hcn.V1 && t.knobs().V1RouteL2Bridge == "refuse" && t.next.NetworkByNum(r.Network).Type == hcn.L2Bridge {
+			return hcn.ErrorAt(hcn.ErrInvalidPolicyType, "Policies[0].Type", "ROUTE on an L2Bridge network", "a build that takes it (knob v1RouteL2bridge)")
+		}
+		return nil
 	})
 	if err != nil {
 		return "", err
@@ -334,13 +380,10 @@ func (s *Service) ModifyRoute(id string, request []byte) error {
 		if r == nil {
 			return elementNotFound("route", id)
 		}
-		body, path := request, ""
-		if hcn.DocumentKind(request) == "modify" {
-			m, err := hcn.ParseModifyRequest(request)
-			if err != nil {
-				return err
-			}
-			body, path = m.Settings, "Settings"
+		body, path, err := wholeObject(request)
+		if err != nil || body == nil {
+			t.dirty = true
+			return err
 		}
 		doc, err := hcn.DecodeSDNRoute(body)
 		if err == nil {

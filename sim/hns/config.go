@@ -16,6 +16,9 @@ type Uplink struct {
 	Addrs []netip.Prefix
 	// Virtual adapters cannot carry an external switch (D.3 #16).
 	Virtual bool
+	// Bound adapters carry an external switch that was made with Hyper-V's
+	// tools; HNS cannot have them (D.3 #16).
+	Bound bool
 	// NoVFP: the forwarding extension cannot be used on it, so that l2bridge,
 	// l2tunnel and overlay networks are refused (D.3 #19).
 	NoVFP bool
@@ -35,6 +38,9 @@ type Config struct {
 	Profile  hcn.Profile // with its Knobs
 	Seed     uint64
 	Uplinks  []Uplink // in the order of the host's adapters
+	// DNSServers are the host's own. Endpoints of NAT and ICS networks get them,
+	// and those of networks with an AutomaticDNS policy (F.1).
+	DNSServers []netip.Addr
 	// HostPrefixes are further prefixes that the host has addresses in: a NAT
 	// network must not overlap them (rule NAT-03).
 	HostPrefixes []netip.Prefix

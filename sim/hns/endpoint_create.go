@@ -47,6 +47,9 @@ func (t *tx) createEndpoint(network, id string, doc *hcn.Endpoint, shape hcn.Sha
 	if n == nil {
 		return nil, hcn.ErrorAt(missing, "HostComputeNetwork", fmt.Sprintf("%q", network), "the id of a network")
 	}
+	if n.Degraded {
+		return nil, degraded(n)
+	}
 	if err := hcn.ValidateEndpoint(doc, n.Type, t.profile()); err != nil {
 		return nil, err
 	}
@@ -111,6 +114,21 @@ func (t *tx) inheritDNS(n *Network, e *Endpoint) {
 		d.ServerList = append(d.ServerList, n.Subnets[0].Gateway.String())
 	}
 	d.ServerList = append(d.ServerList, n.Doc.DNS.ServerList...)
+	if n.Type == hcn.NAT || n.Type == hcn.ICS || n.automaticDNS() {
+		for _, a := range t.s.cfg.DNSServers {
+			d.ServerList = append(d.ServerList, a.String())
+		}
+	}
+}
+
+// automaticDNS reports whether the host's DNS servers are copied (C.2).
+func (n *Network) automaticDNS() bool {
+	p, ok := hcn.FindPolicy(n.Doc.Policies, hcn.PolicyAutomaticDNS)
+	if !ok {
+		return false
+	}
+	s, err := hcn.DecodeSettings[hcn.AutomaticDNSSettings](p)
+	return err == nil && s.Enable
 }
 
 // addresses checks the addresses that the document brings and chooses those

@@ -92,12 +92,26 @@ func (r *v1Request) dispatch(collection string) ([]byte, error) {
 		return r.globals()
 	case "accelnet":
 		return r.accelnet()
-	case "activities", "plugins", "portpools":
-		if r.method == "GET" {
+	case "activities":
+		return r.activities()
+	case "plugins", "portpools": // nothing that the model has (A.5)
+		if r.method == "GET" && r.id == "" {
 			return []byte("[]"), r.s.read(func(*State) error { return nil })
 		}
 	}
 	return nil, noSuchPath(r.method, r.path)
+}
+
+func (r *v1Request) activities() ([]byte, error) {
+	if r.method != "GET" || r.id != "" {
+		return nil, noSuchPath(r.method, r.path)
+	}
+	var out []byte
+	err := r.s.read(func(cur *State) error {
+		out = mustJSON((&view{s: r.s, cur: cur}).activities())
+		return nil
+	})
+	return out, err
 }
 
 // list shows every object of some kinds in the v1 shape.
@@ -267,7 +281,7 @@ func (r *v1Request) policyLists() ([]byte, error) {
 			id, err = r.s.createBalancer("", lb, r.body)
 		} else {
 			kind = RouteKind
-			id, err = r.s.createRoute("", route, r.body)
+			id, err = r.s.createRoute("", route, r.body, hcn.V1)
 		}
 		if err != nil {
 			return nil, err

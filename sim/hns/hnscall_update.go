@@ -14,6 +14,9 @@ func (s *Service) updateNetwork(id string, body []byte) error {
 		if n == nil {
 			return networkNotFound(id)
 		}
+		if n.Degraded {
+			return degraded(n)
+		}
 		doc, shape, err := hcn.DecodeNetworkShape(body)
 		if err != nil {
 			return err
@@ -29,7 +32,7 @@ func (s *Service) updateNetwork(id string, body []byte) error {
 			return err
 		}
 		for i, x := range exts {
-			if t.extensionState(n, x.ID) == x.IsEnabled {
+			if on, known := t.extensionState(n, x.ID); known && on == x.IsEnabled {
 				continue // documents that are sent back name all three
 			}
 			if err := t.setExtension(n, x.ID, x.IsEnabled, fmt.Sprintf("Extensions[%d].Id", i)); err != nil {
@@ -55,15 +58,14 @@ func (s *Service) updateNetwork(id string, body []byte) error {
 	})
 }
 
-// extensionState is whether an extension is on; an unknown one is reported by
-// setExtension, which is called when the states differ.
-func (t *tx) extensionState(n *Network, id string) bool {
+// extensionState is whether an extension is on, and whether the switch has it.
+func (t *tx) extensionState(n *Network, id string) (on, known bool) {
 	for _, x := range t.extensionsOf(n) {
 		if hcn.SameID(x.ID, id) {
-			return x.IsEnabled
+			return x.IsEnabled, true
 		}
 	}
-	return false
+	return false, false
 }
 
 // updateEndpoint is POST /endpoints/{id}: the document is the whole endpoint,
@@ -73,6 +75,9 @@ func (s *Service) updateEndpoint(id string, body []byte) error {
 		e := t.next.EndpointByID(id)
 		if e == nil {
 			return endpointNotFound(id)
+		}
+		if n := t.next.NetworkByNum(e.Network); n.Degraded {
+			return degraded(n)
 		}
 		doc, shape, err := hcn.DecodeEndpointShape(body)
 		if err != nil {

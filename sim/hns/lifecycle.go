@@ -6,11 +6,39 @@ import (
 	"github.com/hnsim/hnsim/sim/hcn"
 )
 
+// phase of the service's process.
+type phase uint8
+
+const (
+	running phase = iota
+	stopping
+	stopped
+)
+
+// refusal is what every call gets in a phase (D.3 #47).
+func (p phase) refusal() error {
+	switch p {
+	case stopping:
+		return hcn.Errorf(hcn.ErrManagerStopped, "the service is stopping")
+	case stopped:
+		return hcn.Errorf(hcn.ErrUnknownInterface, "the service is not running")
+	}
+	return nil
+}
+
+// BeginStop is the time in which the service ends: calls fail with 0x803b0020
+// until Stop.
+func (s *Service) BeginStop() {
+	s.mu.Lock()
+	s.phase = stopping
+	s.mu.Unlock()
+}
+
 // Stop ends the service: every call fails with 0x6b5 until Start. The data
 // plane keeps forwarding (rule LB-21).
 func (s *Service) Stop() {
 	s.mu.Lock()
-	s.stopped = true
+	s.phase = stopped
 	s.mu.Unlock()
 	s.notify(Notification{Type: ServiceDisconnect, Data: []byte(`{"ID":"` + hcn.ZeroGUID + `","Flags":0}`)})
 }
@@ -20,7 +48,7 @@ func (s *Service) Stop() {
 // load balancers (G.5).
 func (s *Service) Start() error {
 	s.mu.Lock()
-	s.stopped = false
+	s.phase = running
 	s.mu.Unlock()
 	return s.change(func(t *tx) error {
 		t.dirty = true
@@ -29,7 +57,8 @@ func (s *Service) Start() error {
 			return nil
 		}
 		for _, l := range t.next.LoadBalancers {
-			t.editBalancer(l).restored = true
+			c := t.editBalancer(l)
+			c.restored, c.RestoredAt = true, t.s.cfg.Now()
 		}
 		return nil
 	})
@@ -86,7 +115,7 @@ func (t *tx) loseEndpoints() {
 // (G.5). Containers are gone with their namespaces.
 func (s *Service) Reboot() error {
 	s.mu.Lock()
-	s.stopped = false
+	s.phase = running
 	s.mu.Unlock()
 	return s.change(func(t *tx) error {
 		t.dirty = true

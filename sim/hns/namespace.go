@@ -159,11 +159,17 @@ func (t *tx) join(n *Namespace, endpoint, path string) error {
 	case e.Remote:
 		return hcn.ErrorAt(hcn.ErrInvalidRemoteEndpointOp, path, fmt.Sprintf("the remote endpoint %q", e.label()), "a local endpoint")
 	case e.Namespace != "" && hcn.SameID(e.Namespace, n.Doc.ID):
+		if t.knobs().NamespaceRejoin == "accept" {
+			return nil
+		}
 		return hcn.ErrorAt(hcn.ErrEndpointAlreadyAttached, path, fmt.Sprintf("endpoint %q, which is in this namespace", e.label()), "an endpoint that is in none")
 	case e.Namespace != "":
 		return hcn.ErrorAt(hcn.ErrEndpointNamespaceExists, path, fmt.Sprintf("endpoint %q, which is in namespace %s", e.label(), e.Namespace), "an endpoint that is in none")
 	case e.AttachedTo != NotAttached:
 		return hcn.ErrorAt(hcn.ErrEndpointAlreadyAttached, path, fmt.Sprintf("endpoint %q, which is attached", e.label()), "an endpoint that is not attached")
+	}
+	if net := t.next.NetworkByNum(e.Network); net.Degraded {
+		return degraded(net)
 	}
 	ns := t.editNamespace(n)
 	ns.Endpoints = append(ns.Endpoints, e.Doc.ID)
@@ -217,6 +223,9 @@ func (t *tx) settle(e *Endpoint, n *Namespace) {
 		t.unplug(e)
 	case t.knobs().NamespaceJoin == "attached":
 		e.State = hcn.EndpointAttached
+	}
+	if t.next.NetworkByNum(e.Network).Degraded {
+		e.State = hcn.EndpointDegraded
 	}
 	e.Doc.State = uint16(e.State)
 	if before == NotAttached && e.AttachedTo != NotAttached {

@@ -112,8 +112,13 @@ func (t *tx) bindUplink(n *Network) error {
 	if err != nil {
 		return err
 	}
-	if u.Virtual {
+	switch {
+	case t.s.absent[u.Name]:
+		return hcn.ErrorAt(hcn.ErrAdapterNotFound, path, fmt.Sprintf("adapter %q, which was taken out", u.Name), "an adapter that is there")
+	case u.Virtual:
 		return hcn.ErrorAt(hcn.ErrInvalidParameter, path, fmt.Sprintf("the virtual adapter %q", u.Name), "a physical adapter")
+	case u.Bound:
+		return hcn.ErrorAt(hcn.ErrInvalidParameter, path, fmt.Sprintf("adapter %q, which carries another external switch", u.Name), "an adapter without one")
 	}
 	if n.Type.UsesVFP() && u.NoVFP {
 		return hcn.ErrorAt(hcn.ErrVFPNotAllowed, "Type", string(n.Type), fmt.Sprintf("the forwarding extension on adapter %q", u.Name))
@@ -215,7 +220,7 @@ func (t *tx) defaultUplink(n *Network) (*Uplink, string, error) {
 		if first == nil {
 			first = u
 		}
-		if n.Type == hcn.Transparent && t.hasTransparent(u.Name) || n.Type.UsesVFP() && u.NoVFP {
+		if n.Type == hcn.Transparent && t.hasTransparent(u.Name) || n.Type.UsesVFP() && u.NoVFP || u.Bound || t.s.absent[u.Name] {
 			continue
 		}
 		return u, "Type", nil
@@ -352,6 +357,9 @@ func (t *tx) networkPolicies(n *Network) error {
 	}
 	if n.Type == hcn.Overlay {
 		set(hcn.PolicyDrMacAddress, hcn.DrMacAddressSettings{Address: hcn.FormatMAC(n.DRMAC)})
+	}
+	if err := t.extensionPolicies(n); err != nil {
+		return err
 	}
 	return n.readPolicies()
 }

@@ -2,6 +2,7 @@ package hns
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/hnsim/hnsim/sim/hcn"
@@ -21,6 +22,9 @@ func (s *Service) ModifyNetwork(id string, request []byte) error {
 		resource, err := m.Resource("network")
 		if err != nil {
 			return err
+		}
+		if n.Degraded {
+			return degraded(n)
 		}
 		if m.RequestType == hcn.RequestRefresh {
 			t.dirty = true
@@ -217,6 +221,11 @@ func (t *tx) modifyExtension(n *Network, m *hcn.ModifyRequest) error {
 }
 
 func (t *tx) setExtension(n *Network, id string, enabled bool, path string) error {
+	return t.switchExtension(t.editNetwork(n), id, enabled, path)
+}
+
+// switchExtension is setExtension for a network that may be written.
+func (t *tx) switchExtension(n *Network, id string, enabled bool, path string) error {
 	known := false
 	for _, x := range t.extensionsOf(n) {
 		known = known || hcn.SameID(x.ID, id)
@@ -229,13 +238,33 @@ func (t *tx) setExtension(n *Network, id string, enabled bool, path string) erro
 			return hcn.Errorf(hcn.ErrSharedSwitchModification, "network %q is on the same switch", other.Doc.Name)
 		}
 	}
-	c := t.editNetwork(n)
-	c.extensions = map[string]bool{}
-	for k, v := range n.extensions {
-		c.extensions[k] = v
+	n.extensions = maps.Clone(n.extensions)
+	if n.extensions == nil {
+		n.extensions = map[string]bool{}
 	}
 	canonical, _ := hcn.ParseGUID(id)
-	c.extensions[canonical] = enabled
+	n.extensions[canonical] = enabled
+	return nil
+}
+
+// extensionPolicies carries out the VSwitchExtension policies of a network (C.2).
+func (t *tx) extensionPolicies(n *Network) error {
+	for i, p := range n.Doc.Policies {
+		if p.Type != hcn.PolicyVSwitchExtension {
+			continue
+		}
+		path := fmt.Sprintf("Policies[%d].Settings.ExtensionID", i)
+		s, err := hcn.DecodeSettings[hcn.VSwitchExtensionSettings](p)
+		if err != nil {
+			return err
+		}
+		if on, known := t.extensionState(n, s.ExtensionID); known && on == s.Enable {
+			continue
+		}
+		if err := t.switchExtension(n, s.ExtensionID, s.Enable, path); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

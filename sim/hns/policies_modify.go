@@ -96,6 +96,9 @@ func (s *Service) ModifyEndpoint(id string, request []byte) error {
 		if err != nil {
 			return err
 		}
+		if n := t.next.NetworkByNum(e.Network); n.Degraded {
+			return degraded(n)
+		}
 		resource, err := m.Resource("endpoint")
 		if err != nil {
 			return err

@@ -16,7 +16,8 @@ type Service struct {
 	mu      sync.Mutex
 	cfg     Config
 	cur     *State
-	stopped bool
+	phase   phase
+	absent  map[string]bool // adapters that were taken out
 	persist func(prev, next *State) error
 }
 
@@ -103,8 +104,8 @@ func (s *Service) notify(n Notification) {
 func (s *Service) commit(op func(t *tx) error) ([]Notification, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock() // also when programming panics: teardown must not hang
-	if s.stopped {
-		return nil, hcn.Errorf(hcn.ErrUnknownInterface, "the service is not running")
+	if err := s.phase.refusal(); err != nil {
+		return nil, err
 	}
 	t := s.begin()
 	if err := op(t); err != nil {
@@ -143,8 +144,8 @@ func (s *Service) keep(next *State) error {
 func (s *Service) read(f func(cur *State) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped {
-		return hcn.Errorf(hcn.ErrUnknownInterface, "the service is not running")
+	if err := s.phase.refusal(); err != nil {
+		return err
 	}
 	if err := f(s.cur); err != nil {
 		return hcn.AsError(err)

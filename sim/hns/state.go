@@ -57,6 +57,9 @@ type Network struct {
 	Pool      MACPool
 
 	Created, MaxEndpoints uint32 // TotalEndpoints and MaxConcurrentEndpoints
+	// Degraded is set while the adapter is gone: nothing on the network works,
+	// and nothing but deletion can be asked for (D.3 #46).
+	Degraded bool
 
 	extensions map[string]bool // switch extensions that were switched, by GUID
 	createdAt  time.Duration
@@ -188,6 +191,9 @@ type LoadBalancer struct {
 	Draining []uint32
 	// Revision changes when a change is to cost the flows (knob lbUpdate).
 	Revision uint32
+
+	// RestoredAt is when it came back after a restart of the service.
+	RestoredAt time.Duration
 
 	restored  bool // came back after a restart of the service
 	createdAt time.Duration

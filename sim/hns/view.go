@@ -57,7 +57,7 @@ func (v *view) schema(shape hcn.Shape, given hcn.SchemaVersion) hcn.SchemaVersio
 // readOnlyMembers are shown in v1 documents and computed every time: a
 // creator who sends back what he read gets the current values.
 var readOnlyMembers = []string{"ActivityId", "CurrentEndpointCount", "TotalEndpoints", "MaxConcurrentEndpoints", "Extensions",
-	"NatName", "IPv6", "SwitchName", "VirtualNetworkName", "CreateProcessingStartTime", "Type", "IsApplied"}
+	"NatName", "IPv6", "SwitchName", "VirtualNetworkName", "CreateProcessingStartTime", "Type", "IsApplied", "Layer"}
 
 func upper(id string) string { return strings.ToUpper(id) }
 
@@ -84,6 +84,9 @@ func (v *view) network(n *Network, shape hcn.Shape) []byte {
 	}
 	if n.Uplink != "" && v.s.cfg.Now() < n.createdAt+v.s.cfg.Profile.Knobs.ProviderAddressDelay {
 		doc.Policies = slices.DeleteFunc(slices.Clone(doc.Policies), func(p hcn.Policy) bool { return p.Type == hcn.PolicyProviderAddress })
+	}
+	if v.detailed {
+		doc.Extras = doc.Extras.With("Layer", v.layer(n))
 	}
 	if shape == hcn.V2 {
 		return doc.Encode(hcn.V2)
@@ -273,6 +276,9 @@ func (v *view) namespace(n *Namespace, shape hcn.Shape) []byte {
 // balancer renders a load balancer; a policy list in v1 (F.5).
 func (v *view) balancer(l *LoadBalancer, shape hcn.Shape) []byte {
 	doc := *l.Doc
+	if l.restored && v.s.cfg.Now() < l.RestoredAt+v.s.cfg.Profile.Knobs.LBRestoreDelay {
+		doc.PortMappings = nil // G.5: the restore is not complete
+	}
 	doc.SchemaVersion = v.schema(shape, doc.SchemaVersion)
 	doc.Extras = doc.Extras.Without(readOnlyMembers...)
 	if shape == hcn.V1 {

@@ -72,6 +72,12 @@ type rdidAllocator struct {
 	SwitchId   string
 }
 
+type adapterAllocator struct {
+	allocator
+	ExternalNicPortGuid string
+	SwitchId            string
+}
+
 type aclAllocator struct {
 	allocator
 	Rules []aclEntry
@@ -113,6 +119,40 @@ func (v *view) networkResources(n *Network) json.RawMessage {
 	}
 	r.AllocationOrder = len(r.Allocators)
 	return mustJSON(r)
+}
+
+// layer is what a detailed query shows of the switch that a network is on:
+// captureNetworkFlows.ps1 reads the names of VFP ports there (F.3).
+func (v *view) layer(n *Network) json.RawMessage {
+	owner := v.switchOwner(n)
+	at := health(owner.createdAt)
+	r := resources{Allocators: []any{}, Health: at, ID: upper(owner.ids.activity), State: 1, ParentID: hcn.ZeroGUID}
+	if n.Type != hcn.Private {
+		r.Allocators = append(r.Allocators, v.hostNIC(owner, allocator{Health: at, ID: upper(owner.ids.hostAlloc), State: 3, Tag: "Host Vnic"}))
+	}
+	if n.Uplink != "" {
+		r.Allocators = append(r.Allocators, adapterAllocator{
+			allocator:           allocator{AllocationOrder: 1, Health: at, ID: upper(owner.ids.natAlloc), State: 3, Tag: "External Adapter Info"},
+			ExternalNicPortGuid: upper(owner.ids.iface), SwitchId: upper(owner.ids.switchID)})
+	}
+	r.AllocationOrder = len(r.Allocators)
+	return mustJSON(struct {
+		ID        string
+		Resources resources
+	}{upper(n.LayerGUID), r})
+}
+
+// activities are the resources of every object, by activity (A.5). That the
+// list consists of these is inferred: no client reads more than its length.
+func (v *view) activities() []json.RawMessage {
+	list := []json.RawMessage{}
+	for _, n := range v.cur.Networks {
+		list = append(list, v.networkResources(n))
+	}
+	for _, e := range v.cur.Endpoints {
+		list = append(list, v.endpointResources(v.cur.NetworkByNum(e.Network), e))
+	}
+	return list
 }
 
 func (v *view) hostNIC(n *Network, a allocator) portAllocator {
