@@ -107,7 +107,7 @@ type V1Namespace struct {
 	ResourceList  []NamespaceResource `json:""`
 	CompartmentID uint32              `json:"CompartmentId"`
 	Health        json.RawMessage     `json:",omitempty"`
-	SchemaVersion SchemaVersion       `json:",omitempty"`
+	SchemaVersion SchemaVersion       `json:""`
 	v1Health      `json:",inline"`
 	Extras        Extras `json:"-"`
 }

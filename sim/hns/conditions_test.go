@@ -199,8 +199,7 @@ func TestAttachingHasTheCodesOfTheContract(t *testing.T) {
 			return h.join(h.namespace(hcn.HostNamespace), ep)
 		}, hcn.ErrEndpointNamespaceExists},
 		{"D.3-33 a remote endpoint", "", nil, func(h *host) error {
-			ep := h.endpoint(h.network(bridgeDoc), `{"Flags":1,"MacAddress":"00:11:22:33:44:55","IpConfigurations":[{"IpAddress":"10.244.1.6"}],"Policies":[{"Type":"L2Driver"}]}`)
-			return h.join(h.namespace(hcn.HostNamespace), ep)
+			return h.join(h.namespace(hcn.HostNamespace), h.remote())
 		}, hcn.ErrInvalidRemoteEndpointOp},
 		{"D.3-34 detaching what is not attached", "", nil, func(h *host) error {
 			return h.DetachEndpoint(h.endpoint(h.network(natDoc), plainEndpoint), AttachRequest{SystemType: ToHost})
@@ -307,30 +306,28 @@ func TestModifyingHasTheCodesOfTheContract(t *testing.T) {
 	onNetwork := func(doc, resource, request, settings string) func(h *host) error {
 		return func(h *host) error { return h.modify(NetworkKind, h.network(doc), resource, request, settings) }
 	}
-	set := `{"Policies":[{"Type":"SetPolicy","Settings":{"Id":"s1","Name":"s","PolicyType":"IPSET","Values":"10.0.0.1"}}]}`
 	acl := `{"Policies":[{"Type":"ACL","Settings":{"Action":"Block","Direction":"In","RemoteAddresses":"s1"}}]}`
-	const vfp = "F74F241B-440F-4433-BB28-00F89EAD20D8"
 	run(t, []condition{
 		{"D.3-44 an unknown resource type", "", nil, onNetwork(natDoc, "Port", "Add", `{}`), hcn.ErrRequestUnsupported},
 		{"D.3-44 an unknown request type", "", nil, onNetwork(natDoc, "Policy", "Sing", `{}`), hcn.ErrRequestUnsupported},
-		{"D.3-44 a pair that does not exist", "", nil, onNetwork(natDoc, "Extension", "Remove", `{"Id":"`+vfp+`"}`), hcn.ErrRequestUnsupported},
+		{"D.3-44 a pair that does not exist", "", nil, onNetwork(natDoc, "Extension", "Remove", `{"Id":"`+vfpExtension+`"}`), hcn.ErrRequestUnsupported},
 		{"D.3-45 a shared switch", "", nil, func(h *host) error {
 			n := h.network(bridgeDoc)
 			h.network(overlayDoc)
-			return h.modify(NetworkKind, n, "Extension", "Update", `{"Id":"`+vfp+`","IsEnabled":false}`)
+			return h.modify(NetworkKind, n, "Extension", "Update", `{"Id":"`+vfpExtension+`","IsEnabled":false}`)
 		}, hcn.ErrSharedSwitchModification},
-		{"an extension", "", nil, onNetwork(bridgeDoc, "Extension", "Update", `{"Id":"`+vfp+`","IsEnabled":false}`), 0},
+		{"an extension", "", nil, onNetwork(bridgeDoc, "Extension", "Update", `{"Id":"`+vfpExtension+`","IsEnabled":false}`), 0},
 		{"C.2 an unknown extension", "", nil, onNetwork(bridgeDoc, "Extension", "Update", `{"Id":"`+unknownID+`"}`), hcn.ErrSwitchExtensionNotFound},
 		{"B.8 a set that exists", "", nil, func(h *host) error {
 			n := h.network(bridgeDoc)
-			h.must(h.modify(NetworkKind, n, "Policy", "Add", set))
-			return h.modify(NetworkKind, n, "Policy", "Add", set)
+			h.must(h.modify(NetworkKind, n, "Policy", "Add", ipSet))
+			return h.modify(NetworkKind, n, "Policy", "Add", ipSet)
 		}, hcn.ErrPolicyAlreadyExists},
 		{"C.2 a set that an ACL names", "", nil, func(h *host) error {
 			n := h.network(bridgeDoc)
-			h.must(h.modify(NetworkKind, n, "Policy", "Add", set))
+			h.must(h.modify(NetworkKind, n, "Policy", "Add", ipSet))
 			h.must(h.modify(EndpointKind, h.endpoint(n, plainEndpoint), "Policy", "Add", acl))
-			return h.modify(NetworkKind, n, "Policy", "Remove", set)
+			return h.modify(NetworkKind, n, "Policy", "Remove", ipSet)
 		}, hcn.ErrEntityHasReferences},
 		{"C.2 a nested set before its members", hcn.WS2025, nil, onNetwork(bridgeDoc, "Policy", "Add", `{"Policies":[{"Type":"SetPolicy","Settings":{"Id":"n","Name":"n","PolicyType":"NESTEDIPSET","Values":"s1"}}]}`), hcn.ErrInvalidPolicy},
 		{"B.8 removing a policy that is not there", "", nil, onNetwork(overlayDoc, "Policy", "Remove", `{"Policies":[{"Type":"HostRoute","Settings":{}}]}`), hcn.ErrPolicyNotFound},

@@ -20,6 +20,9 @@ const (
 	transparentDoc = `{"Name":"tr","Type":"Transparent","SchemaVersion":{"Major":2,"Minor":0}}`
 	plainEndpoint  = `{"Name":"e","SchemaVersion":{"Major":2,"Minor":0}}`
 	unknownID      = "11111111-2222-4333-8444-555555555555"
+	vfpExtension   = "F74F241B-440F-4433-BB28-00F89EAD20D8" // from 2022 on
+
+	ipSet = `{"Policies":[{"Type":"SetPolicy","Settings":{"Id":"s1","Name":"s","PolicyType":"IPSET","Values":"10.0.0.1"}}]}`
 )
 
 // host is a service under test with what its hooks saw.
@@ -79,6 +82,13 @@ func (h *host) endpoint(net, doc string) string {
 	h.t.Helper()
 	return h.create(EndpointKind, net, doc)
 }
+
+// remote makes an l2bridge network with a remote endpoint, which it returns.
+func (h *host) remote() string {
+	h.t.Helper()
+	return h.endpoint(h.network(bridgeDoc), `{"Flags":1,"MacAddress":"00:11:22:33:44:55","IpConfigurations":[{"IpAddress":"10.244.1.6"}],"Policies":[{"Type":"L2Driver"}]}`)
+}
+
 func (h *host) namespace(kind hcn.NamespaceType) string {
 	h.t.Helper()
 	return h.create(NamespaceKind, "", `{"Type":"`+string(kind)+`","NamespaceId":5,"SchemaVersion":{"Major":2}}`)
