@@ -322,7 +322,7 @@ func (t *tx) checkVSIDs(n *Network) error {
 		return nil
 	}
 	for _, other := range t.next.Networks {
-		if other.Type != hcn.Overlay || other.Uplink != n.Uplink {
+		if other.Num == n.Num || other.Type != hcn.Overlay || other.Uplink != n.Uplink {
 			continue
 		}
 		for _, mine := range n.Subnets {
