@@ -3,11 +3,22 @@
 // vmcompute.dll; the DLLs in the folder shim have the names and exports of
 // the Windows ones and forward every call to a Server over loopback TCP.
 //
+// Calls are carried out one after another; an answer goes out when its change
+// is durable (Config.Durable). Connections, the length of requests and the
+// bytes of all requests under way are bounded, and who goes over a bound is
+// told so.
+//
 // It knows the exported functions, their handles and HRESULTs (contract
 // section A), and turns each into calls of hns.Service. It knows nothing of
 // what is in a document, of packets, or of wine.
 //
-// # Protocol
+// # Two protocols on one port
+//
+// A connection that begins with a letter speaks HTTP and is handed to whom
+// Config.HTTP names (the folder rest). All others speak the protocol of the
+// DLLs.
+//
+// # Protocol of the DLLs
 //
 // Both directions carry frames: a length of four bytes and that many bytes of
 // payload. Numbers are little-endian. A text is a length in bytes of four

@@ -140,6 +140,28 @@ func TestASilentClientIsDisconnected(t *testing.T) {
 	}
 }
 
+func TestASlowFrameEndsTheConnection(t *testing.T) {
+	l := newLab(t, hcn.WS2025)
+	s := l.start(Config{FrameTimeout: 20 * time.Millisecond})
+	c, err := Dial(s.Addr(), s.Token(), "", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	time.Sleep(50 * time.Millisecond) // silence between frames is nothing
+	(&client{c, t}).must(Request{Function: "HcnEnumerateNetworks", Texts: texts("")})
+	_ = c.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := c.conn.Write([]byte{100, 0, 0, 0, 1, 2}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.conn.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("got %v", err)
+	}
+	if b := s.budget; b.free != DefaultInFlight {
+		t.Errorf("%d bytes in flight are not given back", DefaultInFlight-b.free)
+	}
+}
+
 func TestOnlyLoopbackIsListenedOn(t *testing.T) {
 	l := newLab(t, hcn.WS2025)
 	for _, addr := range []string{"0.0.0.0:0", "10.0.0.1:80", ":80", "localhost:80", "127.0.0.1"} {
@@ -158,6 +180,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add(appendGreeting(nil, greeting{1, Str("token"), Null}))
 	f.Add(appendResponse(nil, &Response{HResult: 0x803B0001, Texts: []Text{Null, Str("{}")}}))
 	f.Add(binary.LittleEndian.AppendUint32(nil, 1<<31))
+	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, err := parseRequest(b); err == nil {
 			if again, err := appendRequest(nil, &r); err != nil || !bytes.Equal(again, b) {
@@ -170,8 +193,21 @@ func FuzzFrames(f *testing.F) {
 		if r, err := parseResponse(b); err == nil && !bytes.Equal(appendResponse(nil, &r), b) {
 			t.Errorf("response %x changed", b)
 		}
+		// Whatever is no HTTP is left to the parser of greetings, which says why.
+		first, http, err := sniff(&scripted{Reader: bytes.NewReader(b)})
+		if err == nil && http && binary.LittleEndian.Uint32(first) <= MaxGreeting {
+			t.Errorf("%q is the length of a greeting and is taken for HTTP", first)
+		}
 		if body, err := readFrame(bytes.NewReader(b), 1<<20); err == nil && len(body) > len(b) {
 			t.Errorf("a frame of %d bytes out of %d", len(body), len(b))
 		}
 	})
 }
+
+// scripted is a connection that only is read from.
+type scripted struct {
+	net.Conn
+	*bytes.Reader
+}
+
+func (s *scripted) Read(b []byte) (int, error) { return s.Reader.Read(b) }

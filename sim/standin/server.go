@@ -55,6 +55,9 @@ type Config struct {
 	Now func() time.Time
 	// GreetingTimeout ends connections that do not greet; 0 is ten seconds.
 	GreetingTimeout time.Duration
+	// FrameTimeout ends connections whose frame does not come to its end; 0 is
+	// 30 seconds. Between frames a client may be silent for ever.
+	FrameTimeout time.Duration
 }
 
 // Defaults of the bounds in Config.
@@ -134,6 +137,9 @@ func Listen(cfg Config) (*Server, error) {
 	}
 	if cfg.GreetingTimeout == 0 {
 		cfg.GreetingTimeout = 10 * time.Second
+	}
+	if cfg.FrameTimeout == 0 {
+		cfg.FrameTimeout = 30 * time.Second
 	}
 	if cfg.MaxConnections <= 0 {
 		cfg.MaxConnections = DefaultConnections
@@ -274,9 +280,6 @@ func (s *Server) forget(conn net.Conn, ses *session) {
 	s.leave(ses)
 }
 
-// bodyTimeout is how long a frame may take once its length has come.
-const bodyTimeout = 30 * time.Second
-
 // serveFrames speaks the protocol of the DLLs until the connection ends.
 func (s *Server) serveFrames(conn net.Conn, err error) *session {
 	if err != nil {
@@ -305,7 +308,7 @@ func (s *Server) exchange(conn net.Conn, ses *session, host *Host) error {
 		return err
 	}
 	defer s.Release(int64(n))
-	if err := s.readWithin(conn, bodyTimeout); err != nil {
+	if err := s.readWithin(conn, s.cfg.FrameTimeout); err != nil {
 		return err
 	}
 	body, err := readBody(conn, n)
