@@ -157,8 +157,10 @@ func TestASlowFrameEndsTheConnection(t *testing.T) {
 	if _, err := c.conn.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("got %v", err)
 	}
-	if b := s.budget; b.free != DefaultInFlight {
-		t.Errorf("%d bytes in flight are not given back", DefaultInFlight-b.free)
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	if free := s.budget.free; free != DefaultInFlight {
+		t.Errorf("%d bytes in flight are not given back", DefaultInFlight-free)
 	}
 }
 
