@@ -17,6 +17,8 @@ const (
 	hnsSwitchGUID = 15    // networks show their switch
 	buildNATVLAN  = 20348 // NAT networks share one switch and differ by VLAN
 	buildNATGone  = 17763 // NAT networks do not outlive a reboot
+	// VFP's extension calls itself a filter.
+	buildVFPFilter = 22000
 )
 
 // CreateNetwork creates a network from a document in either shape. id is the

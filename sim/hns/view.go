@@ -168,15 +168,20 @@ type extension struct {
 func (t *tx) extensionsOf(n *Network) []extension { return extensions(n, t.profile().OSBuild) }
 
 // extensions are the three that every switch has; VFP's and the capture
-// driver's GUIDs changed with Server 2022 (sample note 11).
+// driver's GUIDs changed with Server 2022, VFP's name with HNS 15 (sample note
+// 11, sample 04).
 func extensions(n *Network, build int) []extension {
 	vfp, capture := "e9b59cfa-2be1-4b21-828f-b6fbdbddc017", "ea24cd6c-d17a-4348-9190-09f0d5be83dd"
 	if build >= buildNATVLAN {
 		vfp, capture = "f74f241b-440f-4433-bb28-00f89ead20d8", "430bdadd-bab0-41ab-a369-94b67fa5be0a"
 	}
+	vfpName := "Microsoft Azure VFP Switch Extension"
+	if build >= buildVFPFilter {
+		vfpName = "Microsoft Azure VFP Switch Filter Extension"
+	}
 	list := []extension{
 		{"e7c3b2f0-f3c5-48df-af2b-10fed6d72e7a", false, "Microsoft Windows Filtering Platform"},
-		{vfp, n.Type.UsesVFP(), "Microsoft Azure VFP Switch Extension"},
+		{vfp, n.Type.UsesVFP(), vfpName},
 		{capture, true, "Microsoft NDIS Capture"},
 	}
 	for i := range list {
