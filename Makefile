@@ -93,3 +93,9 @@ drivers: ## build the CNI plugins for Windows into hnsim-out/drivers (downloads 
 
 test-cni: build standin drivers ## the CNI plugins under wine, and packets through what they made
 	./hnsim run conformance/driver/cni/*.txtar --programs hnsim-out/drivers --timeout 5m --out hnsim-out/cni
+
+# Comparisons: hnsim diff and recordings.
+.PHONY: mutate-diff
+
+mutate-diff: ## break the model: hnsim diff must see 20 mutations without any expectation
+	$(GO) run ./conformance/mutation -diff -sample 20

@@ -256,34 +256,46 @@ func (r *Runner) describe(f backends.FeatureSet) reports.RunInfo {
 
 // loadExpectations reads the files and checks every line against the whole
 // catalogue: a line that matches no scenario here, or whose date is over, is
-// an error whatever was selected.
+// an error whatever was selected. Lines about comparisons are not for runs.
 func (r *Runner) loadExpectations() error {
-	env := Env{Backend: r.info.Backend, Profile: r.info.Profile, HNSVersion: r.info.HNSVersion, OSBuild: r.info.OSBuild, Now: r.cfg.Now()}
-	var lines []*Expectation
+	lines, files, err := readExpectations(r.cfg.Expect)
+	if err != nil {
+		return err
+	}
+	r.info.Expectations = files
+	env := r.env()
+	lines = slices.DeleteFunc(lines, func(e *Expectation) bool { return e.Kind == ExpectDiffer || !e.Holds(env) })
+	r.expect, err = resolve(lines, r.catalogue, r.cfg.Now())
+	return err
+}
+
+// env is what the conditions of expectations are about.
+func (r *Runner) env() Env {
+	return Env{Backend: r.info.Backend, Profile: r.info.Profile, HNSVersion: r.info.HNSVersion, OSBuild: r.info.OSBuild, Now: r.cfg.Now()}
+}
+
+// readExpectations reads all lines of the files, and says which files these
+// were.
+func readExpectations(names []string) (lines []*Expectation, files []reports.ExpectFile, err error) {
 	var errs []error
-	for _, file := range r.cfg.Expect {
-		text, err := os.ReadFile(file)
+	for _, name := range names {
+		text, err := os.ReadFile(name)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		more, err := ParseExpectations(filepath.ToSlash(file), text)
+		more, err := ParseExpectations(filepath.ToSlash(name), text)
 		if err != nil {
 			errs = append(errs, err)
 		}
 		lines = append(lines, more...)
 		sum := sha256.Sum256(text)
-		r.info.Expectations = append(r.info.Expectations, reports.ExpectFile{Path: filepath.ToSlash(file), SHA256: hex.EncodeToString(sum[:])})
+		files = append(files, reports.ExpectFile{Path: filepath.ToSlash(name), SHA256: hex.EncodeToString(sum[:])})
 	}
-	var err error
-	if r.expect, err = resolve(lines, r.catalogue, env); err != nil {
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return lines, files, errors.Join(errs...)
 }
 
-// resolve finds the line that applies to each spec.
-func resolve(lines []*Expectation, specs []*Spec, env Env) (map[*Spec]*Expectation, error) {
-	active := slices.DeleteFunc(slices.Clone(lines), func(e *Expectation) bool { return !e.Holds(env) })
+// resolve finds the line that applies to each spec. All lines hold.
+func resolve(active []*Expectation, specs []*Spec, now time.Time) (map[*Spec]*Expectation, error) {
 	used := map[*Expectation]bool{}
 	out := map[*Spec]*Expectation{}
 	for _, s := range specs {
@@ -299,7 +311,7 @@ func resolve(lines []*Expectation, specs []*Spec, env Env) (map[*Spec]*Expectati
 		switch {
 		case !used[e]:
 			errs = append(errs, &LineError{e.File, e.Line, fmt.Sprintf("%s %s is unused: no scenario matches, or earlier lines take all that do; remove it", e.Kind, e.Select.Text)})
-		case e.Expired(env.Now):
+		case e.Expired(now):
 			errs = append(errs, &LineError{e.File, e.Line, fmt.Sprintf("%s %s expired on %s: mend it or decide anew (%s)", e.Kind, e.Select.Text, e.Until.Format(time.DateOnly), e.Why())})
 		}
 	}

@@ -18,6 +18,9 @@ const (
 	ExpectFail  ExpectKind = "fail"  // runs and must fail; passing is an unexpected result
 	ExpectFlaky ExpectKind = "flaky" // runs, is reported, decides nothing
 	ExpectSkip  ExpectKind = "skip"  // is not run: only for what would hang or damage the host
+	// ExpectDiffer is about comparisons alone: the scenario may hold on both
+	// sides, and still they differ. A fail line says the same to a comparison.
+	ExpectDiffer ExpectKind = "differ"
 )
 
 // Expectation is one line of an expectation file: which scenarios deviate,
@@ -26,6 +29,7 @@ const (
 //	fail  acl/endpoint/block-out-nat  build>=26100  issue=owner/repo#616  until=2027-03-01  # comment
 //	flaky rule:DNS-*                  backend=hns   issue=owner/repo#323
 //	skip  sdn/**                      backend=hns   reason="needs Network Controller"
+//	differ rule:NAT-08                backend=linux reason="the kernel keeps source ports"
 //
 // The first line that matches a scenario wins. A deviation may change how a
 // result is reached, never what is promised: that is why every line needs an
@@ -99,9 +103,9 @@ func parseExpectation(text string) (*Expectation, error) {
 	}
 	e := &Expectation{Kind: ExpectKind(words[0])}
 	switch e.Kind {
-	case ExpectFail, ExpectFlaky, ExpectSkip:
+	case ExpectFail, ExpectFlaky, ExpectSkip, ExpectDiffer:
 	default:
-		return nil, fmt.Errorf("found %q, expected fail, flaky or skip%s", words[0], didYouMean(words[0], []string{"fail", "flaky", "skip"}))
+		return nil, fmt.Errorf("found %q, expected fail, flaky, skip or differ%s", words[0], didYouMean(words[0], []string{"fail", "flaky", "skip", "differ"}))
 	}
 	if len(words) < 2 {
 		return nil, fmt.Errorf("%s names no scenarios: expected a selector such as nat/** or rule:NAT-13", e.Kind)

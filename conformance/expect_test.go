@@ -43,7 +43,7 @@ skip  rule:SDN-* backend!=sim profile=ws2025 hns<10.2 reason="needs # a Network 
 
 func TestABadExpectationNamesItsLineAndWhatIsExpected(t *testing.T) {
 	tests := []struct{ line, want string }{
-		{"fial a issue=x", `found "fial", expected fail, flaky or skip; did you mean fail?`},
+		{"fial a issue=x", `found "fial", expected fail, flaky, skip or differ; did you mean fail?`},
 		{"fail", "names no scenarios"},
 		{"fail a", "fail without issue=OWNER/REPO#N or reason="},
 		{"flaky a until=2027-01-01", "flaky without issue="},

@@ -51,6 +51,11 @@ func (r *Report) SkipReasons() []ReasonCount {
 			counts[res.Reason]++
 		}
 	}
+	return byCount(counts)
+}
+
+// byCount puts the most frequent reason first, equal ones by their text.
+func byCount(counts map[string]int) []ReasonCount {
 	out := make([]ReasonCount, 0, len(counts))
 	for reason, n := range counts {
 		out = append(out, ReasonCount{reason, n})

@@ -180,7 +180,9 @@ func (w *world) Invariants() []string {
 	return broken
 }
 
+// Close first asks what held to the end, whether anybody else does or not.
 func (w *world) Close(ctx context.Context) ([]string, error) {
+	w.Invariants()
 	left, err := w.World.Close(ctx)
 	w.note(Close(), left, err)
 	return left, err

@@ -133,7 +133,7 @@ func TestWhatIsReadIsWhatHappened(t *testing.T) {
 			got = append(got, o)
 		}
 	}
-	const want = "AddNode AddNode SetLink HCN HCN HCN AddContainer Do Advance Set Trace Dump Invariants EventHash Close"
+	const want = "AddNode AddNode SetLink HCN HCN HCN AddContainer Do Advance Set Trace Dump Invariants EventHash Invariants Close"
 	if strings.Join(names, " ") != want {
 		t.Errorf("calls %v", names)
 	}

@@ -65,7 +65,7 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVarP(&a.opts.quiet, "quiet", "q", false, "say nothing but results")
 	flags.BoolVarP(&a.opts.verbose, "verbose", "v", false, "say more: every scenario, every trace")
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
-	root.AddCommand(a.runCmd(), a.listCmd(), a.explainCmd(), a.traceCmd(), a.validateCmd(), a.serveCmd(), a.execCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd(), a.docsCmd())
+	root.AddCommand(a.runCmd(), a.listCmd(), a.explainCmd(), a.traceCmd(), a.diffCmd(), a.validateCmd(), a.serveCmd(), a.execCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd(), a.docsCmd())
 	return root
 }
 
@@ -180,17 +180,24 @@ func (a *app) config(w *worldFlags) (conformance.Config, error) {
 	if r, ok := b.(*replay.Backend); ok {
 		return cfg, w.likeRecorded(r.Header(), &cfg)
 	}
-	for _, k := range w.knobs {
+	cfg.Knobs, err = parseKnobs(w.knobs)
+	return cfg, err
+}
+
+// parseKnobs reads name=value.
+func parseKnobs(words []string) (map[string]string, error) {
+	var out map[string]string
+	for _, k := range words {
 		name, value, ok := strings.Cut(k, "=")
 		if !ok || name == "" {
-			return cfg, fmt.Errorf("--knob %q: expected name=value", k)
+			return nil, fmt.Errorf("--knob %q: expected name=value", k)
 		}
-		if cfg.Knobs == nil {
-			cfg.Knobs = map[string]string{}
+		if out == nil {
+			out = map[string]string{}
 		}
-		cfg.Knobs[name] = value
+		out[name] = value
 	}
-	return cfg, nil
+	return out, nil
 }
 
 // splitFiles tells scenario files from selectors.

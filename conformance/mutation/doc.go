@@ -10,4 +10,6 @@
 //	go run ./conformance/mutation -run nat   those whose name contains "nat"
 //	go run ./conformance/mutation -list      names and what they break
 //	go run ./conformance/mutation -run nat 'nat/**'   and only these scenarios must notice
+//	go run ./conformance/mutation -diff -sample 20   notice by "hnsim diff" alone: no expectation of a
+//	                                                 scenario is used, 20 mutations of all areas
 package main

@@ -35,25 +35,47 @@ func main() {
 	run := flag.String("run", "", "only mutations whose name contains this")
 	list := flag.Bool("list", false, "list the mutations and stop")
 	jobs := flag.Int("jobs", 2, "builds at the same time")
+	sample := flag.Int("sample", 0, "only so many mutations, from all areas; 0 is all")
+	byDiff := flag.Bool("diff", false, "notice by comparing with a recording of the unbroken model, without what scenarios expect")
 	flag.Parse()
 	selectors = flag.Args()
-	os.Exit(mutate(*run, *list, *jobs, os.Stdout))
+	if *byDiff {
+		notice = differing
+	}
+	os.Exit(mutate(pick(*run, *sample), *run, *list, *jobs, os.Stdout))
 }
 
-// selectors narrow the suite that must notice; empty is all of it.
-var selectors []string
+// notice runs the suite with a broken model and lists the scenarios that show
+// it.
+var notice = func(bin, dir string) ([]string, error) { return failing(bin, dir) }
 
-func mutate(run string, list bool, jobs int, out io.Writer) int {
-	root, err := moduleRoot()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "mutation:", err)
-		return 2
-	}
+// pick takes the mutations whose name contains a text, at most n of them,
+// evenly spread.
+func pick(run string, n int) []Mutation {
 	var picked []Mutation
 	for _, m := range mutations {
 		if strings.Contains(m.Name, run) {
 			picked = append(picked, m)
 		}
+	}
+	if n <= 0 || n >= len(picked) {
+		return picked
+	}
+	var out []Mutation
+	for i := range n {
+		out = append(out, picked[i*len(picked)/n])
+	}
+	return out
+}
+
+// selectors narrow the suite that must notice; empty is all of it.
+var selectors []string
+
+func mutate(picked []Mutation, run string, list bool, jobs int, out io.Writer) int {
+	root, err := moduleRoot()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutation:", err)
+		return 2
 	}
 	if len(picked) == 0 {
 		fmt.Fprintf(os.Stderr, "mutation: no mutation's name contains %q; -list shows the names\n", run)
@@ -167,7 +189,7 @@ func try(root, dir string, m Mutation) ([]string, error) {
 	if err := build(root, bin, "-overlay", overlayFile); err != nil {
 		return nil, err
 	}
-	return failing(bin, dir)
+	return notice(bin, dir)
 }
 
 func mustBeGreen(root, dir string) error {
@@ -175,7 +197,7 @@ func mustBeGreen(root, dir string) error {
 	if err := build(root, bin); err != nil {
 		return err
 	}
-	red, err := failing(bin, dir)
+	red, err := failing(bin, dir, "--record", recordingIn(dir))
 	if err == nil && len(red) > 0 {
 		err = fmt.Errorf("failing: %s", shorten(red, 10))
 	}
@@ -195,34 +217,18 @@ func build(root, bin string, flags ...string) error {
 // runTimeout bounds one run of the suite: a broken model may loop.
 const runTimeout = 2 * time.Minute
 
-// failing runs the suite and lists the scenarios that did not pass. A model
-// that crashes or hangs has been noticed too.
-func failing(bin, dir string) ([]string, error) {
-	args := append([]string{"run", "--format", "json", "--out", filepath.Join(dir, "out")}, selectors...)
-	cmd := exec.Command(bin, args...)
-	cmd.Dir = dir
-	var stdout strings.Builder
-	cmd.Stdout = &stdout
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	timer := time.AfterFunc(runTimeout, func() { _ = cmd.Process.Kill() })
-	err := cmd.Wait()
-	if !timer.Stop() {
-		return []string{"(the suite hung)"}, nil
-	}
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return nil, err
-	}
+// recordingIn is where the recording of the unbroken model is.
+func recordingIn(dir string) string { return filepath.Join(dir, "unbroken.hnsrec") }
+
+// failing runs the suite and lists the scenarios that did not pass.
+func failing(bin, dir string, more ...string) ([]string, error) {
+	args := append([]string{"run", "--format", "json", "--out", filepath.Join(dir, "out")}, more...)
 	var sum struct {
 		Results []struct{ ID, Status string }
 	}
-	if jerr := json.Unmarshal([]byte(stdout.String()), &sum); jerr != nil {
-		if exit != nil {
-			return []string{"(the suite crashed)"}, nil
-		}
-		return nil, fmt.Errorf("the suite's JSON: %w", jerr)
+	crash, err := output(&sum, bin, dir, args)
+	if err != nil || crash != nil {
+		return crash, err
 	}
 	var red []string
 	for _, r := range sum.Results {
@@ -232,6 +238,55 @@ func failing(bin, dir string) ([]string, error) {
 	}
 	sort.Strings(red)
 	return red, nil
+}
+
+// differing compares the suite with the recording of the unbroken model and
+// lists the scenarios in which something else was observed.
+func differing(bin, dir string) ([]string, error) {
+	args := []string{"diff", "--format", "json", "--left", recordingIn(filepath.Dir(dir)), "--right", "sim"}
+	var diff struct {
+		Scenarios []struct{ ID, Verdict string }
+	}
+	crash, err := output(&diff, bin, dir, args)
+	if err != nil || crash != nil {
+		return crash, err
+	}
+	var red []string
+	for _, c := range diff.Scenarios {
+		if c.Verdict == "differ" {
+			red = append(red, c.ID)
+		}
+	}
+	sort.Strings(red)
+	return red, nil
+}
+
+// output runs the program on the suite and reads the JSON that it prints. A
+// model that crashes or hangs has been noticed too.
+func output(into any, bin, dir string, args []string) (crash []string, err error) {
+	cmd := exec.Command(bin, append(args, selectors...)...)
+	cmd.Dir = dir
+	var stdout strings.Builder
+	cmd.Stdout = &stdout
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	timer := time.AfterFunc(runTimeout, func() { _ = cmd.Process.Kill() })
+	err = cmd.Wait()
+	if !timer.Stop() {
+		return []string{"(the suite hung)"}, nil
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return nil, err
+	}
+	if jerr := json.Unmarshal([]byte(stdout.String()), into); jerr != nil {
+		if exit != nil {
+			return []string{"(the suite crashed)"}, nil
+		}
+		return nil, fmt.Errorf("the suite's JSON: %w", jerr)
+	}
+	return nil, nil
 }
 
 func moduleRoot() (string, error) {

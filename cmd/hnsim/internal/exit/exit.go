@@ -93,3 +93,16 @@ func OfReport(r *reports.Report) int {
 	}
 	return OK
 }
+
+// OfDiff is the code of a comparison.
+func OfDiff(d *reports.Diff) int {
+	switch n := d.Totals; {
+	case d.Interrupted:
+		return Interrupted
+	case n.Differ+n.Stale > 0:
+		return Unexpected
+	case n.Compared() == 0:
+		return NotTested
+	}
+	return OK
+}

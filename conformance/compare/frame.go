@@ -1,0 +1,239 @@
+package compare
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/hnsim/hnsim/reports"
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// view is a frame taken apart.
+type view struct {
+	frame  []byte
+	layers []wire.Layer
+}
+
+func (l *ledger) view(frame []byte) view {
+	var m wire.Meta
+	wire.Parse(frame, &m)
+	return view{frame, l.fixed.decoder(&m).Describe(frame)}
+}
+
+func (v *view) value(layer, field string) string {
+	s, _ := wire.Lookup(v.layers, layer, field)
+	return s
+}
+
+func (v *view) layer(name string) *wire.Layer {
+	for i := range v.layers {
+		if v.layers[i].Name == name {
+			return &v.layers[i]
+		}
+	}
+	return nil
+}
+
+func (v *view) names() string {
+	var out []string
+	for _, l := range v.layers {
+		out = append(out, l.Name)
+	}
+	return strings.Join(out, " ")
+}
+
+// addr is the source or destination address at a level of encapsulation.
+func (v *view) addr(prefix, side string) string {
+	if a := v.value(prefix+"ip", side); a != "" {
+		return a
+	}
+	return v.value(prefix+"ip6", side)
+}
+
+// frames compares two frames field by field. The rows are in the order of the
+// left packet; what only the right one has follows.
+func (d *draft) frames(left, right []byte) (rows []reports.FieldPair, equal bool) {
+	if string(left) == string(right) && d.identical(left) {
+		return nil, true
+	}
+	f := &framePair{draft: d, l: d.view(left), r: d.view(right)}
+	if l, r := f.l.names(), f.r.names(); l != r {
+		f.row("layers", l, r, reports.FieldDiffers, "")
+	}
+	for i := range f.l.layers {
+		f.layer(&f.l.layers[i], f.r.layer(f.l.layers[i].Name))
+	}
+	for i := range f.r.layers {
+		if r := &f.r.layers[i]; f.l.layer(r.Name) == nil {
+			for _, field := range r.Fields {
+				f.row(r.Name+"."+field.Name, "", field.Value, reports.FieldDiffers, "")
+			}
+		}
+	}
+	f.checksums()
+	for i := range f.rows {
+		if f.rows[i].State == reports.FieldDiffers {
+			return f.rows, false
+		}
+	}
+	return f.rows, true
+}
+
+// identical claims for a frame that is the same on both sides that every
+// address and port in it is. It is false if an earlier frame says otherwise.
+func (d *draft) identical(frame []byte) bool {
+	for range 4 {
+		var m wire.Meta
+		if wire.Parse(frame, &m) != wire.OK {
+			return true
+		}
+		e := wire.Ethernet(frame)
+		for _, mac := range []wire.MAC{e.Src(), e.Dst()} {
+			if s := mac.String(); !mac.IsMulticast() && d.pair("mac", s, s) != "" {
+				return false
+			}
+		}
+		if !m.HasL4 {
+			return true
+		}
+		_, tunnel, ok := d.tunnel(frame, &m)
+		if !d.samePorts(frame, &m, ok) {
+			return false
+		}
+		if !ok {
+			return true
+		}
+		frame = frame[tunnel.Inner:tunnel.End]
+	}
+	return true
+}
+
+func (d *draft) samePorts(frame []byte, m *wire.Meta, tunnel bool) bool {
+	proto := map[uint8]string{wire.ProtoTCP: "tcp", wire.ProtoUDP: "udp"}[m.Proto]
+	if proto == "" {
+		return true
+	}
+	for _, end := range []struct {
+		addr netip.Addr
+		port uint16
+		skip bool
+	}{{m.Src(frame), m.SrcPort, tunnel}, {m.Dst(frame), m.DstPort, false}} {
+		addr, port := end.addr.String(), strconv.Itoa(int(end.port))
+		if !end.skip && !d.fixed.hasPort(addr, end.port) && d.pair(portClass(proto), addr+":"+port, addr+":"+port) != "" {
+			return false
+		}
+	}
+	return true
+}
+
+func portClass(proto string) string { return "port " + proto }
+
+// tunnel is what the frame carries.
+func (l *ledger) tunnel(frame []byte, m *wire.Meta) (string, wire.Tunnel, bool) {
+	if t, ok := wire.ParseNVGRE(frame, m); ok {
+		return "nvgre", t, true
+	}
+	if m.DstPort == wire.VXLANPort || l.fixed["vxlan "+strconv.Itoa(int(m.DstPort))] {
+		t, ok := wire.ParseVXLAN(frame, m)
+		return "vxlan", t, ok && t.Flags&wire.VXLANFlagI != 0
+	}
+	return "", wire.Tunnel{}, false
+}
+
+// framePair is a comparison under way.
+type framePair struct {
+	*draft
+	l, r view
+	rows []reports.FieldPair
+}
+
+func (f *framePair) row(field, left, right string, state reports.State, note string) {
+	f.rows = append(f.rows, reports.FieldPair{Field: field, Left: left, Right: right, State: state, Note: note})
+}
+
+// layer compares a layer with its counterpart, which may be missing.
+func (f *framePair) layer(l, r *wire.Layer) {
+	seen := map[string]int{}
+	for _, lf := range l.Fields {
+		rf, ok := nth(r, lf.Name, seen[lf.Name])
+		seen[lf.Name]++
+		if !ok {
+			f.lone(l.Name, lf.Name, lf.Value, "")
+			continue
+		}
+		state, note := f.field(l.Name, lf, rf)
+		f.row(l.Name+"."+lf.Name, lf.Value, rf.Value, state, note)
+	}
+	if r == nil {
+		return
+	}
+	again := map[string]int{}
+	for _, rf := range r.Fields {
+		if again[rf.Name]++; again[rf.Name] > seen[rf.Name] {
+			f.lone(r.Name, rf.Name, "", rf.Value)
+		}
+	}
+}
+
+// nth is the nth field of that name.
+func nth(l *wire.Layer, name string, n int) (wire.Field, bool) {
+	if l != nil {
+		for _, f := range l.Fields {
+			if f.Name == name {
+				if n == 0 {
+					return f, true
+				}
+				n--
+			}
+		}
+	}
+	return wire.Field{}, false
+}
+
+// lone is a field that one side does not have.
+func (f *framePair) lone(layer, name, left, right string) {
+	_, base := splitLayer(layer)
+	if base == "tcp" && name == "options" && f.on(normTCP) {
+		f.use(normTCP)
+		f.row(layer+"."+name, left, right, reports.FieldNormalised, normTCP)
+		return
+	}
+	f.row(layer+"."+name, left, right, reports.FieldDiffers, "")
+}
+
+// splitLayer splits "inner.quoted.ip" into "inner.quoted." and "ip".
+func splitLayer(layer string) (prefix, base string) {
+	i := strings.LastIndexByte(layer, '.') + 1
+	return layer[:i], layer[i:]
+}
+
+// checksums decides about checksums last: whether they may differ depends on
+// what they cover.
+func (f *framePair) checksums() {
+	for i := range f.rows {
+		row := &f.rows[i]
+		if !strings.HasSuffix(row.Field, ".checksum") || row.State != reports.FieldDiffers || row.Left == "" || row.Right == "" {
+			continue
+		}
+		lw, rw := strings.Contains(row.Left, "wrong"), strings.Contains(row.Right, "wrong")
+		ln, rn := row.Left == "none", row.Right == "none"
+		// What an error quotes cannot be checked; it may differ only if
+		// something else in it does.
+		unexplained := strings.Contains(row.Field, "quoted.") && !f.differsIn(row.Field[:strings.Index(row.Field, "quoted.")+len("quoted.")])
+		if lw == rw && ln == rn && !unexplained && f.on(normChecksums) {
+			row.State, row.Note = reports.FieldNormalised, normChecksums
+			f.use(normChecksums)
+		}
+	}
+}
+
+// differsIn reports whether anything but checksums differs below a prefix.
+func (f *framePair) differsIn(prefix string) bool {
+	for _, row := range f.rows {
+		if strings.HasPrefix(row.Field, prefix) && row.State != reports.FieldSame && !strings.HasSuffix(row.Field, ".checksum") {
+			return true
+		}
+	}
+	return false
+}
