@@ -190,7 +190,7 @@ func (t *TextWriter) DiffFoot(d *Diff, took time.Duration) {
 	}
 	t.printf("%s  %s, %d agree, %d differ, ", t.paint(c, word), count(n.Scenarios, "scenario"), n.Agree, n.Differ)
 	if n.Known > 0 {
-		t.printf("%d known to differ, ", n.Known)
+		t.printf("%d known, ", n.Known)
 	}
 	t.printf("%d not comparable", n.NotComparable)
 	if took > 0 {
@@ -209,7 +209,11 @@ func (t *TextWriter) normalised(d *Diff) {
 		t.printf("normalised (--strict NAME switches one off)\n")
 	}
 	for _, n := range d.Normalised {
-		t.printf("  %8d  %-11s %s\n", n.Count, n.Name, n.Meaning)
+		lines := Wrap(n.Meaning, t.width()-24)
+		t.printf("  %8d  %-11s %s\n", n.Count, n.Name, lines[0])
+		for _, l := range lines[1:] {
+			t.printf("%24s%s\n", "", l)
+		}
 	}
 	if len(d.Strict) > 0 {
 		t.printf("not normalised: %s\n", strings.Join(d.Strict, ", "))

@@ -118,7 +118,7 @@ var (
 func (c *documentPair) unasked(path string, matter []string) (reports.State, string) {
 	for _, part := range strings.Split(path, ".") {
 		name, _, _ := strings.Cut(strings.ToLower(part), "[")
-		if !slices.Contains(matter, name) && !c.fixed["member "+name] {
+		if name != "" && !slices.Contains(matter, name) && !c.fixed["member "+name] {
 			return c.free(normUnasked)
 		}
 	}
