@@ -215,7 +215,7 @@ func build(root, bin string, flags ...string) error {
 }
 
 // runTimeout bounds one run of the suite: a broken model may loop.
-const runTimeout = 2 * time.Minute
+const runTimeout = 5 * time.Minute
 
 // recordingIn is where the recording of the unbroken model is.
 func recordingIn(dir string) string { return filepath.Join(dir, "unbroken.hnsrec") }
