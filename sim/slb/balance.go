@@ -104,6 +104,6 @@ func (turnBack) Apply(w *vfp.Walk) vfp.Outcome {
 	return vfp.Continue
 }
 
-// answered: only the reverse of a balanced flow gives a packet from the wire
-// another source.
+// answered: only load balancing gives a packet from the wire another source. Its
+// new flows are on their way by now, so this is the answer to one.
 func answered(w *vfp.Walk) bool { return w.Fwd.Kind == vfp.ByMAC && w.H.Src != w.In.Src }

@@ -18,8 +18,9 @@ const (
 	// WirePriority is behind decapsulation: replies of backends on other hosts
 	// may come in a tunnel.
 	WirePriority = 500
-	// ReturnPriority decides where WirePriority's answers go.
-	ReturnPriority = 600
+	// ReturnPriority sends back to the wire what came from there and nobody
+	// has taken since: an overlay may, at 600.
+	ReturnPriority = 610
 )
 
 // Rule priorities inside a group.

@@ -192,6 +192,13 @@ func (d *dice) rule(w *world, lab int, id PortID, kind int) Rule {
 		if d.chance(30) {
 			r.Action = SetHeaders{Dst: pick(d, testV6), Src: pick(d, testV6)}
 		}
+		if d.chance(30) {
+			c := choose{turn: d.chance(40)}
+			for range 1 + d.n(3) {
+				c.to = append(c.to, pick(d, testV4))
+			}
+			r.Action, r.Targets = c, c.targets()
+		}
 		r.Stateful = d.chance(80)
 	case 2: // source NAT
 		pool := w.pools[lab][poolName(id, proto)]
