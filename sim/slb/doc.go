@@ -18,7 +18,8 @@
 // happens to the set of backends (LB-06), and lives as long as its backend is
 // listed, in use or draining (LB-08).
 //
-// Not modelled: two flows of one client with equal source ports, to two virtual
-// addresses that have a backend in common. The client's port could not tell
-// their replies apart, so the second flow is refused (NatPoolExhausted).
+// Not modelled: a way to tell apart the replies of two flows of one client that
+// have source port and backend in common. To two virtual addresses the second
+// flow is refused (NatPoolExhausted); to the backend itself its answers bear the
+// virtual address, as the client's port knows no better.
 package slb
