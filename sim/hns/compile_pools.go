@@ -58,10 +58,10 @@ func (p *pools) space(addr netip.Addr) *vfp.PortSpace {
 	return p.virtual[addr]
 }
 
-// owner names the endpoint port that holds a port of addr.
-func (p *pools) owner(addr netip.Addr, proto uint8, port uint16) (vfp.PortID, bool) {
+// owner names the switch port that holds a port of addr.
+func (p *pools) owner(now int64, addr netip.Addr, proto uint8, port uint16) (vfp.PortID, bool) {
 	if pool := p.balancerPool(addr, proto, port); pool != nil {
-		return pool.Holder(port)
+		return pool.Holder(now, port)
 	}
 	sp := p.host
 	if !slices.Contains(p.hostIPs, addr) {

@@ -107,7 +107,7 @@ func (p *pools) lost(w *vfp.Walk) bool {
 	if pool == nil {
 		return false
 	}
-	_, held := pool.Holder(port)
+	_, held := pool.Holder(w.Now, port)
 	return !held
 }
 

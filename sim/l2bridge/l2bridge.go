@@ -36,7 +36,7 @@ type Config struct {
 	// PoolOwner names the switch port that holds a port of a host address: a
 	// NAT pool port or a published port (rules L2B-21, L2B-30), an endpoint's
 	// or, for balanced flows from outside, the external port (rule LB-16).
-	PoolOwner func(addr netip.Addr, proto uint8, port uint16) (vfp.PortID, bool)
+	PoolOwner func(now int64, addr netip.Addr, proto uint8, port uint16) (vfp.PortID, bool)
 	// PoolMayTake reports whether a pool may come to hold a port while the
 	// program stands: pools grow with their flows (rule L2B-23). nil: none.
 	PoolMayTake func(addr netip.Addr, port uint16) bool
@@ -222,7 +222,7 @@ func (b *Bridge) poolHolder(w *vfp.Walk) (vfp.PortID, bool) {
 	if port == 0 {
 		return 0, false
 	}
-	return b.cfg.PoolOwner(w.H.Dst, proto, port)
+	return b.cfg.PoolOwner(w.Now, w.H.Dst, proto, port)
 }
 
 // poolPort is the endpoint that holds the NAT port, nil if none does.

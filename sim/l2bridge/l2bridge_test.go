@@ -37,7 +37,7 @@ func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 // The pods' NAT ports: 50000 of the node is podPort's, 50001 sibPort's, 50000
 // of the virtual address sibPort's. Pools may take 50000 to 50999.
-func owner(a netip.Addr, proto uint8, port uint16) (vfp.PortID, bool) {
+func owner(_ int64, a netip.Addr, proto uint8, port uint16) (vfp.PortID, bool) {
 	switch {
 	case proto != wire.ProtoUDP || a != node && a != virtual:
 	case port == 50000 && a == node:

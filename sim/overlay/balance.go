@@ -21,7 +21,7 @@ func (n *Network) holder(w *vfp.Walk, frame []byte, m *wire.Meta) (vfp.PortID, b
 	if port == 0 {
 		return 0, false
 	}
-	id, held := n.cfg.PoolOwner(w.H.Dst, proto, port)
+	id, held := n.cfg.PoolOwner(w.Now, w.H.Dst, proto, port)
 	if !held && n.cfg.PoolMayTake != nil && n.cfg.PoolMayTake(w.H.Dst, port) {
 		w.NoCache = true // the next flow may take it, and changes no program
 	}

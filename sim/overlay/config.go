@@ -86,7 +86,7 @@ type Config struct {
 	// packets to the SourceVIP of load balancers (rule OV-24), which belong to
 	// whoever's flow was given the port. PoolMayTake reports whether a pool may
 	// come to hold it while the program stands. Both may be nil.
-	PoolOwner   func(addr netip.Addr, proto uint8, port uint16) (vfp.PortID, bool)
+	PoolOwner   func(now int64, addr netip.Addr, proto uint8, port uint16) (vfp.PortID, bool)
 	PoolMayTake func(addr netip.Addr, port uint16) bool
 }
 

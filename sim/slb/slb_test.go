@@ -116,7 +116,7 @@ func TestWithoutDirectServerReturnTheNodeSpeaks(t *testing.T) { // LB-02
 	l := newLab(t, client, ClientLayers([]Frontend{f}, nil))
 	w := l.walk(vfp.Out, "10.244.1.10:5555", "10.96.10.10:80", wire.TCPSyn)
 	l.is(w, "10.127.130.35:49152>10.244.2.20:8080")
-	if id, ok := pool.Holder(w.H.SrcPort); !ok || id != client {
+	if id, ok := pool.Holder(0, w.H.SrcPort); !ok || id != client {
 		t.Errorf("the port is held by %d, %v", id, ok)
 	}
 	l.is(l.walk(vfp.In, "10.244.2.20:8080", "10.127.130.35:49152", wire.TCPSyn|wire.TCPAck), "10.96.10.10:80>10.244.1.10:5555")
@@ -305,7 +305,7 @@ func TestAPoolThatIsUsedUpRefusesNewFlows(t *testing.T) {
 func TestLostPoolPortsAreRefused(t *testing.T) { // L2B-25
 	f, pool := plain(t, farBackend())
 	lost := func(w *vfp.Walk) bool {
-		_, held := pool.Holder(w.H.DstPort)
+		_, held := pool.Holder(w.Now, w.H.DstPort)
 		return w.H.Dst == node && !held
 	}
 	for id, layers := range map[vfp.PortID][]vfp.Layer{client: ClientLayers([]Frontend{f}, lost), wireID: WireLayers([]Frontend{f}, lost, false)} {

@@ -92,12 +92,13 @@ func (n *NATPool) InUse() int { return n.inUse }
 
 // Holder is the switch port whose flow holds a port of the pool: the flows of a
 // pool may be those of many ports (rule LB-02). It reports false when no flow
-// holds it. What follows from the answer holds for as long as the flow lives.
-func (n *NATPool) Holder(port uint16) (PortID, bool) {
+// that is alive at now holds it. What follows from the answer holds for as long
+// as the flow lives.
+func (n *NATPool) Holder(now int64, port uint16) (PortID, bool) {
 	for _, b := range n.blocks {
 		if i := int(port) - int(b.base); i >= 0 && i < b.size {
 			ref := b.flow[i]
-			if n.used[b.at]&(1<<i) == 0 || ref.gen == 0 || n.store.hot(ref.id).gen != ref.gen {
+			if n.used[b.at]&(1<<i) == 0 || ref.gen == 0 || n.store.hot(ref.id).gen != ref.gen || n.store.hot(ref.id).expired(now) {
 				return 0, false
 			}
 			return n.store.cold(ref.id).port.ID, true

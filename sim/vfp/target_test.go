@@ -106,7 +106,7 @@ func TestAPoolKnowsWhoseFlowHoldsAPort(t *testing.T) { // LB-02
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id, ok := pool.Holder(49152); ok {
+	if id, ok := pool.Holder(l.now, 49152); ok {
 		t.Errorf("before the first flow port 49152 is held by %d", id)
 	}
 	l.program(portA, snat(pool))
@@ -118,18 +118,18 @@ func TestAPoolKnowsWhoseFlowHoldsAPort(t *testing.T) { // LB-02
 		sent := l.want(t, from.port, udp(from.addr, ipX, uint16(40000+i), 53).Bytes(), portWire, nil)
 		var m wire.Meta
 		wire.Parse(sent, &m)
-		if id, ok := pool.Holder(m.SrcPort); !ok || id != from.port {
+		if id, ok := pool.Holder(l.now, m.SrcPort); !ok || id != from.port {
 			t.Errorf("port %d of a flow of %d: held by %d, %v", m.SrcPort, from.port, id, ok)
 		}
 	}
 	for _, port := range []uint16{49155, 49151, 49152 + VFPBlock} {
-		if id, ok := pool.Holder(port); ok {
+		if id, ok := pool.Holder(l.now, port); ok {
 			t.Errorf("port %d is held by %d", port, id)
 		}
 	}
+	// An idle flow is gone whether or not somebody has swept it away.
 	l.now += seconds(240)
-	l.store.Age(l.now, 100)
-	if id, ok := pool.Holder(49152); ok {
+	if id, ok := pool.Holder(l.now, 49152); ok {
 		t.Errorf("port of a flow that ended is held by %d", id)
 	}
 }
