@@ -186,6 +186,8 @@ var resourceTypes = map[string][]string{
 	"network":   {"DNS", "Extension", "Policy", "Subnet", "IPSubnet"},
 	"endpoint":  {"Port", "Policy"},
 	"namespace": {"Container", "Endpoint"},
+
+	"guest network service": {"State"},
 }
 
 // ParseModifyRequest reads a modify request. An absent RequestType is Add,
@@ -205,7 +207,7 @@ func ParseModifyRequest(data []byte) (*ModifyRequest, error) {
 }
 
 // Resource returns the canonical resource type of the request for a kind of
-// object: "network", "endpoint" or "namespace". An unknown one is
+// object: "network", "endpoint", "namespace" or "guest network service". An unknown one is
 // REQUEST_UNSUPPORTED.
 func (m *ModifyRequest) Resource(kind string) (string, error) {
 	names := resourceTypes[kind]

@@ -83,8 +83,11 @@ const (
 	NetworkDelete           NotificationType = 0x04
 	NamespaceCreate         NotificationType = 0x05
 	NamespaceDelete         NotificationType = 0x06
+	GuestServiceCreate      NotificationType = 0x07
+	GuestServiceDelete      NotificationType = 0x08
 	NetworkEndpointAttached NotificationType = 0x09
 	NetworkEndpointDetached NotificationType = 0x10
+	GuestServiceChanged     NotificationType = 0x11 // state
 	ServiceDisconnect       NotificationType = 0x01000000
 )
 

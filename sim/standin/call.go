@@ -64,13 +64,16 @@ func makeFunctions() map[string]function {
 		"HcnQueryEndpointAddresses":     {1, func(c *call) error { return c.endpointExtra("endpointaddresses") }},
 		"HcnOpenService":                {0, func(c *call) error { return c.answerHandle(&handle{kind: serviceHandle}) }},
 		"HcnCloseService":               {0, func(c *call) error { return c.closeHandle(serviceHandle) }},
-		"HcnRegisterServiceCallback":    {0, (*call).registerCallback},
+		"HcnRegisterServiceCallback":    {0, func(c *call) error { return c.registerCallback("") }},
 		"HcnUnregisterServiceCallback":  {0, (*call).unregisterCallback},
 		"HcsEnumerateComputeSystems":    {1, (*call).enumerateComputeSystems},
 		"HcsOpenComputeSystem":          {1, (*call).openComputeSystem},
 		"HcsGetComputeSystemProperties": {1, (*call).computeSystemProperties},
 		"HcsModifyComputeSystem":        {1, (*call).modifyComputeSystem},
 		"HcsCloseComputeSystem":         {0, func(c *call) error { return c.closeHandle(computeSystemHandle) }},
+
+		"HcsRegisterComputeSystemCallback":   {0, (*call).registerComputeCallback},
+		"HcsUnregisterComputeSystemCallback": {0, func(c *call) error { return c.closeHandle(computeCallbackHandle) }},
 	}
 	for _, o := range objectNames {
 		kind := o.kind
@@ -262,16 +265,16 @@ func (c *call) delete(kind hns.Kind) error {
 	if err := c.host.HNS.Delete(kind, id); err != nil {
 		return err
 	}
-	c.srv.bury(kind, id)
+	c.srv.bury(handleKind(kind), id)
 	return nil
 }
 
 // bury marks the handles of a deleted object, so that they stay dead when the
 // id is used again: balancers and routes are changed that way (A.2).
-func (s *Server) bury(kind hns.Kind, id string) {
+func (s *Server) bury(kind handleKind, id string) {
 	for _, ses := range s.sessions {
 		for _, h := range ses.table {
-			if h.kind == handleKind(kind) && h.id == id {
+			if h.kind == kind && h.id == id {
 				h.dead = true
 			}
 		}
@@ -301,8 +304,11 @@ func (c *call) hnsCall() error {
 	return nil
 }
 
-func (c *call) registerCallback() error {
+// registerCallback subscribes to the notifications of the host; with an id, to
+// those of one guest network service.
+func (c *call) registerCallback(guest string) error {
 	sub := newSubscription(c.host.Name)
+	sub.guest = guest
 	if err := c.answerHandle(&handle{kind: subscriptionHandle, sub: sub}); err != nil {
 		return err
 	}
@@ -336,6 +342,11 @@ func (s *Server) wait(ses *session, req *Request) Response {
 	case n := <-h.sub.queue:
 		return Response{Number: uint64(n.Type), Texts: []Text{Str(string(n.Data)), Null}}
 	case <-h.sub.closed:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.closed {
+			return failure(hcn.Errorf(hcn.ErrUnknownInterface, "the server is closing"))
+		}
 		return failure(invalidHandle(req.Handle))
 	case <-timer.C:
 		return Response{Texts: []Text{Null, Null}}

@@ -78,6 +78,16 @@ func (c *call) system() (*computeSystem, error) {
 	return cs, nil
 }
 
+// registerComputeCallback makes a handle and no more: containers here never
+// exit, so that a callback has nothing to hear.
+func (c *call) registerComputeCallback() error {
+	cs, err := c.system()
+	if err != nil {
+		return err
+	}
+	return c.answerHandle(&handle{kind: computeCallbackHandle, id: strings.ToLower(cs.id)})
+}
+
 func (c *call) computeSystemProperties() error {
 	cs, err := c.system()
 	if err != nil {

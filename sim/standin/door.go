@@ -179,7 +179,7 @@ func (s *Server) doLocked(host *Host, op *Operation) ([]byte, error) {
 	start := s.cfg.Now()
 	out, err := op.Run(host)
 	if err == nil && op.Function == deleteFunctions[op.Kind] {
-		s.bury(op.Kind, op.ID)
+		s.bury(handleKind(op.Kind), op.ID)
 	}
 	c := Call{Time: start, Took: s.cfg.Now().Sub(start), Via: op.Via, Host: host.Name, Function: op.Function,
 		GUID: op.ID, NewID: op.NewID, Args: op.Args, HResult: "0x00000000", Result: string(out)}

@@ -2,6 +2,7 @@ package standin
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -143,8 +144,12 @@ func TestTheOtherExportsAnswer(t *testing.T) {
 		{Request{Function: "HcnEnumerateGuestNetworkServices", Texts: texts("")}, 0, id1},
 		{Request{Function: "HcnCreateGuestNetworkService", GUID: guid(id1), Texts: texts(`{}`)}, hcn.ErrAlreadyExists, ""},
 		{Request{Function: "HcnCreateGuestNetworkService", GUID: guid(id2), Texts: texts(`7`)}, hcn.ErrInvalidJSON, ""},
-		{Request{Function: "HcnModifyGuestNetworkService", Handle: g, Texts: texts(`{"Name":"g2"}`)}, 0, ""},
-		{Request{Function: "HcnQueryGuestNetworkServiceProperties", Handle: g, Texts: texts("")}, 0, "g2"},
+		{Request{Function: "HcnModifyGuestNetworkService", Handle: g, Texts: texts(`{"Name":"g2"}`)}, hcn.ErrRequestUnsupported, ""},
+		{Request{Function: "HcnModifyGuestNetworkService", Handle: g, Texts: texts(`{`)}, hcn.ErrInvalidJSON, ""},
+		{Request{Function: "HcnModifyGuestNetworkService", Handle: g, Texts: texts(`{"RequestType":"Update","Settings":{"State":"Tired"}}`)}, hcn.ErrInvalidParameter, ""},
+		{Request{Function: "HcnModifyGuestNetworkService", Handle: g, Texts: texts(`{"ResourceType":"State","RequestType":2,"Settings":{"State":"Synchronized"}}`)}, 0, ""},
+		{Request{Function: "HcnQueryGuestNetworkServiceProperties", Handle: g, Texts: texts("")}, 0, `{"ID":"` + id1 + `","Name":"g","State":3}`},
+		{Request{Function: "HcnQueryGuestNetworkServiceProperties", Handle: g, Texts: texts("[")}, hcn.ErrInvalidJSON, ""},
 		{port(2, 1, 8080), 0, ""},
 		{port(3, 2, 8080), hcn.ErrPortAlreadyExists, ""},
 		{port(1, 2, 8081), 0, ""},
@@ -218,7 +223,13 @@ func TestComputeSystemsAreAbsentOrPresent(t *testing.T) {
 	c.mustFail(hcn.ErrEndpointNotFound, modify("Add", `"`+unknownID+`"`))
 	c.mustFail(hcn.ErrNotImplemented, modify("Add", `{}`))
 	c.mustFail(hcn.ErrInvalidParameter, modify("Shake", `"x"`))
+	callback := Request{Function: "HcsRegisterComputeSystemCallback", Handle: h}
+	gone := Request{Function: "HcsUnregisterComputeSystemCallback", Handle: c.must(callback).Handle}
+	c.must(gone)
+	c.mustFail(hcn.ErrInvalidHandle, gone)
+	c.mustFail(hcn.ErrInvalidHandle, Request{Function: "HcsRegisterComputeSystemCallback", Handle: net})
 	l.RemoveContainer("C1")
+	c.mustFail(noComputeSystem, callback)
 	c.mustFail(noComputeSystem, modify("Add", `"`+id1+`"`))
 	c.must(Request{Function: "HcsCloseComputeSystem", Handle: h})
 	c.mustFail(hcn.ErrInvalidHandle, Request{Function: "HcsCloseComputeSystem", Handle: h})
@@ -243,6 +254,31 @@ func TestNotificationsReachTheirSubscriber(t *testing.T) {
 	}
 	c.must(Request{Function: "HcnUnregisterServiceCallback", Handle: sub})
 	waiter.mustFail(hcn.ErrInvalidHandle, wait)
+}
+
+func TestGuestServicesNotifyTheHostAndTheirOwnCallbacks(t *testing.T) {
+	l := newLab(t, hcn.WS2025)
+	c := l.client(1)
+	host := c.must(Request{Function: "HcnRegisterServiceCallback"}).Handle
+	g := c.must(Request{Function: "HcnCreateGuestNetworkService", GUID: guid(id1), Texts: texts(`{}`)}).Handle
+	own := c.must(Request{Function: "HcnRegisterGuestNetworkServiceCallback", Handle: g}).Handle
+	c.must(Request{Function: "HcnCreateGuestNetworkService", GUID: guid(id2), Texts: texts(`{}`)})
+	c.must(Request{Function: "HcnModifyGuestNetworkService", Handle: g, Texts: texts(`{"RequestType":"Update","Settings":{"State":4}}`)})
+	c.must(Request{Function: "HcnDeleteGuestNetworkService", GUID: guid(id1)})
+	changed := `17 {"Data":{"State":"Paused"},"Flags":0,"ID":"` + id1 + `"}`
+	deleted := `8 {"Flags":0,"ID":"` + id1 + `"}`
+	for sub, want := range map[uint64][]string{
+		own:  {changed, deleted, "0 "},
+		host: {`7 {"Flags":0,"ID":"` + id1 + `"}`, `7 {"Flags":0,"ID":"` + id2 + `"}`, changed, deleted, "0 "},
+	} {
+		for _, w := range want {
+			resp := c.must(Request{Function: waitFunction, Handle: sub, Number: 1})
+			if got := fmt.Sprintf("%d %s", resp.Number, resp.Texts[0].Value); got != w {
+				t.Errorf("got %s, want %s", got, w)
+			}
+		}
+	}
+	c.mustFail(hcn.ErrObjectUsedAfterUnload, Request{Function: "HcnRegisterGuestNetworkServiceCallback", Handle: g})
 }
 
 // TestTheModuleDefinitionsExportEveryFunction compares the exports of the DLLs

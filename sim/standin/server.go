@@ -103,7 +103,7 @@ type Server struct {
 	sessions map[uint64]*session
 	conns    map[net.Conn]bool // false: handed over to HTTP
 	compute  map[string]*computeSystem
-	guests   map[string]*guestService
+	guests   map[guestKey]*guestService
 	stats    Stats
 	closed   bool
 
@@ -154,7 +154,7 @@ func Listen(cfg Config) (*Server, error) {
 	return &Server{
 		budget: newBudget(max(cfg.MaxInFlight, MaxRequest)), turned: make(chan struct{}, maxTurned),
 		cfg: cfg, ln: ln, sessions: map[uint64]*session{}, conns: map[net.Conn]bool{},
-		compute: map[string]*computeSystem{}, guests: map[string]*guestService{},
+		compute: map[string]*computeSystem{}, guests: map[guestKey]*guestService{},
 	}, nil
 }
 
@@ -432,7 +432,7 @@ func (s *Server) Notify(host string, n hns.Notification) {
 	// The service notifies outside its own lock but inside a call of this
 	// server, which holds mu: subscriptions have a list of their own.
 	for _, sub := range s.subscribers() {
-		if sub.host != host {
+		if sub.host != host || sub.guest != "" && sub.guest != n.ID {
 			continue
 		}
 		select {

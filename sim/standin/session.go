@@ -17,6 +17,8 @@ const (
 	computeSystemHandle handleKind = "compute system"
 	guestServiceHandle  handleKind = "guest network service"
 	reservationHandle   handleKind = "reservation"
+
+	computeCallbackHandle handleKind = "compute system callback"
 )
 
 // handle is an entry of a session's table.
@@ -45,6 +47,7 @@ type session struct {
 // client's thread fetches them.
 type subscription struct {
 	host   string
+	guest  string // id of a guest network service: nothing else is of interest
 	queue  chan hns.Notification
 	closed chan struct{}
 	once   sync.Once

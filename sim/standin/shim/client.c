@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NO_SERVICE 0x800706B5u
 #define NULL_TEXT 0xFFFFFFFFu
+#define MAX_REQUEST (16u << 20)
 #define MAX_RESPONSE (256u << 20)
 #define POOL 8
 
@@ -93,8 +93,12 @@ static void start(void)
 {
 	WSADATA data;
 	LARGE_INTEGER now;
+	HMODULE self;
 	AcquireSRWLockExclusive(&lock);
 	if (!started) {
+		/* Connections and callback threads outlive what the program loaded
+		   the DLL for. */
+		GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, (LPCWSTR)(void *)&lock, &self);
 		WSAStartup(MAKEWORD(2, 2), &data);
 		QueryPerformanceCounter(&now);
 		/* Both DLLs of a process have a session of their own: the address of
@@ -105,11 +109,53 @@ static void start(void)
 	ReleaseSRWLockExclusive(&lock);
 }
 
-static int greet(SOCKET s, const char *token)
+static int parse(const char *b, uint32_t size, struct hnsim_response *r)
+{
+	uint32_t at = 21, n;
+	int i, count;
+	if (size < at)
+		return 0;
+	memcpy(&r->hr, b, 4);
+	memcpy(&r->handle, b + 4, 8);
+	memcpy(&r->number, b + 12, 8);
+	count = (unsigned char)b[20];
+	for (i = 0; i < count; i++) {
+		if (size - at < 4)
+			return 0;
+		memcpy(&n, b + at, 4);
+		at += 4;
+		if (n == NULL_TEXT)
+			continue;
+		if (n > size - at)
+			return 0;
+		if (i < 2) {
+			r->text[i] = CoTaskMemAlloc(n + 2);
+			if (!r->text[i])
+				return 0;
+			memcpy(r->text[i], b + at, n);
+			r->text[i][n / 2] = 0;
+		}
+		at += n;
+	}
+	return 1;
+}
+
+/* Reads a frame that is a response. */
+static int recv_response(SOCKET s, struct hnsim_response *r)
+{
+	uint32_t size;
+	char *body = recv_frame(s, &size);
+	int ok = body && parse(body, size, r);
+	free(body);
+	return ok;
+}
+
+/* Greets the server. A refusal is in the response: it says what is wrong with
+   the token or the host. */
+static int greet(SOCKET s, const char *token, struct hnsim_response *r)
 {
 	WCHAR wtoken[256], host[256];
-	char buf[2048], *p = buf + 4, *body;
-	uint32_t size, hr = 1;
+	char buf[2048], *p = buf + 4;
 	DWORD h = GetEnvironmentVariableW(L"HNSIM_STANDIN_HOST", host, 256);
 	if (!MultiByteToWideChar(CP_UTF8, 0, token, -1, wtoken, 256))
 		return 0;
@@ -118,21 +164,15 @@ static int greet(SOCKET s, const char *token)
 	p = put_text(p, wtoken);
 	p = put_text(p, h > 0 && h < 256 ? host : NULL);
 	put32(buf, (uint32_t)(p - buf - 4));
-	if (!send_all(s, buf, (size_t)(p - buf)) || !(body = recv_frame(s, &size)))
-		return 0;
-	if (size >= 4)
-		memcpy(&hr, body, 4);
-	free(body);
-	return hr == 0;
+	return send_all(s, buf, (size_t)(p - buf)) && recv_response(s, r) && r->hr == 0;
 }
 
-static SOCKET connect_server(void)
+static SOCKET connect_server(struct hnsim_response *r)
 {
 	char addr[256], token[256], *colon;
 	struct sockaddr_in to = {0};
 	int one = 1;
 	SOCKET s;
-	start();
 	if (!settings(addr, token, sizeof addr) || !(colon = strrchr(addr, ':')))
 		return INVALID_SOCKET;
 	*colon = 0;
@@ -144,20 +184,38 @@ static SOCKET connect_server(void)
 		return s;
 	SetHandleInformation((HANDLE)s, HANDLE_FLAG_INHERIT, 0);
 	setsockopt(s, IPPROTO_TCP, TCP_NODELAY, (const char *)&one, sizeof one);
-	if (connect(s, (struct sockaddr *)&to, sizeof to) == 0 && greet(s, token))
+	if (connect(s, (struct sockaddr *)&to, sizeof to) == 0 && greet(s, token, r))
 		return s;
 	closesocket(s);
 	return INVALID_SOCKET;
 }
 
-static SOCKET take(void)
+/* An idle connection has nothing to read unless the server has ended it. */
+static int ended(SOCKET s)
 {
-	SOCKET s = INVALID_SOCKET;
-	AcquireSRWLockExclusive(&lock);
-	if (idle > 0)
-		s = pool[--idle];
-	ReleaseSRWLockExclusive(&lock);
-	return s == INVALID_SOCKET ? connect_server() : s;
+	struct timeval none = {0, 0};
+	fd_set set;
+	FD_ZERO(&set);
+	FD_SET(s, &set);
+	return select(0, &set, NULL, NULL, &none) != 0;
+}
+
+static SOCKET take(struct hnsim_response *r)
+{
+	SOCKET s;
+	start();
+	for (;;) {
+		s = INVALID_SOCKET;
+		AcquireSRWLockExclusive(&lock);
+		if (idle > 0)
+			s = pool[--idle];
+		ReleaseSRWLockExclusive(&lock);
+		if (s == INVALID_SOCKET)
+			return connect_server(r);
+		if (!ended(s))
+			return s;
+		closesocket(s);
+	}
 }
 
 static void give_back(SOCKET s)
@@ -201,59 +259,76 @@ static char *build(const struct hnsim_request *q, size_t *size)
 	return frame;
 }
 
-static int parse(const char *b, uint32_t size, struct hnsim_response *r)
+/* The server ends a connection that sends it a broken text. */
+static int sound(PCWSTR s)
 {
-	uint32_t at = 21, n;
-	int i, count;
-	if (size < at)
-		return 0;
-	memcpy(&r->hr, b, 4);
-	memcpy(&r->handle, b + 4, 8);
-	memcpy(&r->number, b + 12, 8);
-	count = (unsigned char)b[20];
-	for (i = 0; i < count; i++) {
-		if (size - at < 4)
-			return 0;
-		memcpy(&n, b + at, 4);
-		at += 4;
-		if (n == NULL_TEXT)
+	for (; s && *s; s++) {
+		if (*s < 0xD800 || *s > 0xDFFF)
 			continue;
-		if (n > size - at)
+		if (*s > 0xDBFF || s[1] < 0xDC00 || s[1] > 0xDFFF)
 			return 0;
-		if (i < 2) {
-			r->text[i] = CoTaskMemAlloc(n + 2);
-			if (!r->text[i])
-				return 0;
-			memcpy(r->text[i], b + at, n);
-			r->text[i][n / 2] = 0;
-		}
-		at += n;
+		s++;
 	}
 	return 1;
 }
 
+static void clear(struct hnsim_response *r)
+{
+	hnsim_give(r->text[0], NULL);
+	hnsim_give(r->text[1], NULL);
+	memset(r, 0, sizeof *r);
+}
+
+/* Refuses a call without the server's help. */
+static void refuse(struct hnsim_response *r, uint32_t hr, const char *why)
+{
+	char record[256];
+	int n;
+	clear(r);
+	r->hr = hr;
+	r->unserved = 1;
+	snprintf(record, sizeof record, "{\"Success\":false,\"Error\":\"%s\",\"ErrorCode\":%u}", why, (unsigned)hr);
+	n = (int)strlen(record) + 1;
+	if ((r->text[1] = CoTaskMemAlloc((SIZE_T)n * 2)))
+		MultiByteToWideChar(CP_UTF8, 0, record, n, r->text[1], n);
+}
+
 void hnsim_call(const struct hnsim_request *q, struct hnsim_response *r)
 {
-	char *frame, *body = NULL;
+	char *frame;
 	size_t size = 0;
-	uint32_t n;
-	SOCKET s = take();
+	SOCKET s;
+	int i, ok;
 	memset(r, 0, sizeof *r);
-	frame = build(q, &size);
-	if (s != INVALID_SOCKET && frame && send_all(s, frame, size))
-		body = recv_frame(s, &n);
-	free(frame);
-	if (body && parse(body, n, r)) {
-		give_back(s);
-	} else {
-		hnsim_give(r->text[0], NULL);
-		hnsim_give(r->text[1], NULL);
-		memset(r, 0, sizeof *r);
-		r->hr = NO_SERVICE;
-		if (s != INVALID_SOCKET)
-			closesocket(s);
+	for (i = 0; i < q->texts; i++) {
+		if (!sound(q->text[i])) {
+			refuse(r, INVALID_ARGUMENT, "The parameter is incorrect. UTF-16 with half a pair");
+			return;
+		}
 	}
-	free(body);
+	frame = build(q, &size);
+	if (!frame || size - 4 > MAX_REQUEST) {
+		free(frame);
+		refuse(r, INVALID_ARGUMENT, "The parameter is incorrect. The texts are longer than 16 MB");
+		return;
+	}
+	s = take(r);
+	if (s == INVALID_SOCKET) {
+		free(frame);
+		r->unserved = 1;
+		if (r->hr == 0)
+			refuse(r, NO_SERVICE, "The interface is unknown. No stand-in of HNS answers at HNSIM_STANDIN_ADDR");
+		return;
+	}
+	clear(r);
+	ok = send_all(s, frame, size) && recv_response(s, r);
+	free(frame);
+	if (ok) {
+		give_back(s);
+		return;
+	}
+	closesocket(s);
+	refuse(r, NO_SERVICE, "The interface is unknown. The stand-in of HNS has ended");
 }
 
 void hnsim_give(PWSTR text, PWSTR *slot)

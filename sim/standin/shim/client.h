@@ -10,7 +10,9 @@
    upper half clear (rule A1). */
 typedef uint64_t HR;
 
-#define E_NULL_OUT 0x80070057u
+#define INVALID_ARGUMENT 0x80070057u
+#define NO_SERVICE 0x800706B5u
+#define OUT_OF_MEMORY 0x8007000Eu
 
 struct hnsim_request {
 	const char *function;
@@ -26,10 +28,12 @@ struct hnsim_response {
 	uint64_t handle;
 	uint64_t number;
 	PWSTR text[2]; /* result and error record; CoTaskMemAlloc'ed or NULL */
+	int unserved;  /* the call did not reach a server that carries it out */
 };
 
 /* Carries out a call. Every field of the response is set on return. Without a
-   server the result is that of a stopped service, 0x800706b5. */
+   server the result is that of a stopped service, 0x800706b5; a server that
+   refuses the token or the host says so itself. */
 void hnsim_call(const struct hnsim_request *q, struct hnsim_response *r);
 
 /* Hands a text to the caller, or frees it when the caller does not want it. */

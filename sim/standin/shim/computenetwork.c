@@ -14,12 +14,20 @@ static HR finish(struct hnsim_response *r, PWSTR *result, PWSTR *error)
 	return r->hr;
 }
 
+/* no_out refuses a NULL pointer for a result. The error slot is written here
+   too: callers free what they find in it (rule A4). */
+static HR no_out(PWSTR *error)
+{
+	hnsim_give(NULL, error);
+	return INVALID_ARGUMENT;
+}
+
 static HR ask(const char *fn, uint64_t h, PCWSTR text, PWSTR *out, PWSTR *error)
 {
 	struct hnsim_request q = {fn, h, 0, NULL, 1, {text}};
 	struct hnsim_response r;
 	if (!out)
-		return E_NULL_OUT;
+		return no_out(error);
 	hnsim_call(&q, &r);
 	return finish(&r, out, error);
 }
@@ -37,7 +45,7 @@ static HR create(const char *fn, uint64_t parent, const GUID *id, PCWSTR text, v
 	struct hnsim_request q = {fn, parent, 0, id, 1, {text}};
 	struct hnsim_response r;
 	if (!handle)
-		return E_NULL_OUT;
+		return no_out(error);
 	hnsim_call(&q, &r);
 	*handle = (void *)(uintptr_t)r.handle;
 	return finish(&r, NULL, error);
@@ -48,7 +56,7 @@ static HR open_object(const char *fn, const GUID *id, void **handle, PWSTR *erro
 	struct hnsim_request q = {fn, 0, 0, id, 0, {NULL}};
 	struct hnsim_response r;
 	if (!handle)
-		return E_NULL_OUT;
+		return no_out(error);
 	hnsim_call(&q, &r);
 	*handle = (void *)(uintptr_t)r.handle;
 	return finish(&r, NULL, error);
@@ -114,15 +122,34 @@ HR WINAPI HcnQueryEndpointAddresses(void *h, PCWSTR q, PWSTR *out, PWSTR *err)
 HR WINAPI HcnOpenService(void **h, PWSTR *err) { return open_object("HcnOpenService", NULL, h, err); }
 HR WINAPI HcnCloseService(void *h) { return close_handle("HcnCloseService", h); }
 
-/* Callbacks: a thread for each fetches notifications until the server says
-   that the subscription has gone. */
+/* Callbacks: a thread for each fetches notifications until it is unregistered
+   or the server has gone. */
 typedef void(CALLBACK *callback)(DWORD, void *, HRESULT, PCWSTR);
+
+#define SERVICE_DISCONNECT 0x01000000u
 
 struct subscription {
 	uint64_t handle;
 	callback cb;
 	void *context;
+	HANDLE thread;
+	DWORD thread_id;
+	LONG stopped;
+	LONG references; /* the thread and the list */
+	struct subscription *next;
 };
+
+static SRWLOCK subscriptions_lock = SRWLOCK_INIT;
+static struct subscription *subscriptions;
+
+static void drop(struct subscription *sub)
+{
+	if (InterlockedDecrement(&sub->references) > 0)
+		return;
+	if (sub->thread)
+		CloseHandle(sub->thread);
+	free(sub);
+}
 
 static DWORD WINAPI listen_thread(void *arg)
 {
@@ -131,55 +158,89 @@ static DWORD WINAPI listen_thread(void *arg)
 	struct hnsim_response r;
 	for (;;) {
 		hnsim_call(&q, &r);
-		if (r.hr == 0 && r.number != 0)
+		if (r.hr == 0 && r.number != 0 && !sub->stopped)
 			sub->cb((DWORD)r.number, sub->context, 0, r.text[0] ? r.text[0] : L"");
 		hnsim_give(r.text[0], NULL);
 		hnsim_give(r.text[1], NULL);
 		if (r.hr != 0)
 			break;
 	}
-	free(sub);
+	if (r.hr == NO_SERVICE && !sub->stopped)
+		sub->cb(SERVICE_DISCONNECT, sub->context, 0, L"");
+	drop(sub);
 	return 0;
 }
 
-static HR subscribe(const char *fn, void *object, callback cb, void *context, void **out)
+static HR subscribe(const char *fn, const char *undo, void *object, callback cb, void *context, void **out)
 {
 	struct hnsim_request q = {fn, H(object), 0, NULL, 0, {NULL}};
 	struct hnsim_response r;
 	struct subscription *sub;
-	HANDLE thread;
 	if (!cb || !out)
-		return E_NULL_OUT;
+		return INVALID_ARGUMENT;
+	*out = NULL;
 	hnsim_call(&q, &r);
-	*out = (void *)(uintptr_t)r.handle;
-	if (r.hr == 0 && (sub = malloc(sizeof *sub))) {
+	if (r.hr != 0)
+		return finish(&r, NULL, NULL);
+	sub = calloc(1, sizeof *sub);
+	if (sub) {
 		sub->handle = r.handle;
 		sub->cb = cb;
 		sub->context = context;
-		thread = CreateThread(NULL, 0, listen_thread, sub, 0, NULL);
-		if (thread)
-			CloseHandle(thread);
-		else
-			free(sub);
+		sub->references = 2;
+		sub->thread = CreateThread(NULL, 0, listen_thread, sub, CREATE_SUSPENDED, &sub->thread_id);
 	}
+	if (!sub || !sub->thread) {
+		free(sub);
+		close_handle(undo, (void *)(uintptr_t)r.handle);
+		return OUT_OF_MEMORY;
+	}
+	AcquireSRWLockExclusive(&subscriptions_lock);
+	sub->next = subscriptions;
+	subscriptions = sub;
+	ReleaseSRWLockExclusive(&subscriptions_lock);
+	*out = (void *)(uintptr_t)r.handle;
+	ResumeThread(sub->thread);
 	return finish(&r, NULL, NULL);
+}
+
+/* unsubscribe returns when no callback is running any more, unless it is called
+   from one. */
+static HR unsubscribe(const char *fn, void *handle)
+{
+	struct subscription *sub, **at;
+	HR hr;
+	AcquireSRWLockExclusive(&subscriptions_lock);
+	for (at = &subscriptions; *at && (*at)->handle != H(handle); at = &(*at)->next)
+		;
+	if ((sub = *at))
+		*at = sub->next;
+	ReleaseSRWLockExclusive(&subscriptions_lock);
+	if (sub)
+		InterlockedExchange(&sub->stopped, 1);
+	hr = close_handle(fn, handle);
+	if (sub && sub->thread_id != GetCurrentThreadId())
+		WaitForSingleObject(sub->thread, INFINITE);
+	if (sub)
+		drop(sub);
+	return hr;
 }
 
 HR WINAPI HcnRegisterServiceCallback(callback cb, void *context, void **h)
 {
-	return subscribe("HcnRegisterServiceCallback", NULL, cb, context, h);
+	return subscribe("HcnRegisterServiceCallback", "HcnUnregisterServiceCallback", NULL, cb, context, h);
 }
 
-HR WINAPI HcnUnregisterServiceCallback(void *h) { return close_handle("HcnUnregisterServiceCallback", h); }
+HR WINAPI HcnUnregisterServiceCallback(void *h) { return unsubscribe("HcnUnregisterServiceCallback", h); }
 
 HR WINAPI HcnRegisterGuestNetworkServiceCallback(void *gns, callback cb, void *context, void **h)
 {
-	return subscribe("HcnRegisterGuestNetworkServiceCallback", gns, cb, context, h);
+	return subscribe("HcnRegisterGuestNetworkServiceCallback", "HcnUnregisterGuestNetworkServiceCallback", gns, cb, context, h);
 }
 
 HR WINAPI HcnUnregisterGuestNetworkServiceCallback(void *h)
 {
-	return close_handle("HcnUnregisterGuestNetworkServiceCallback", h);
+	return unsubscribe("HcnUnregisterGuestNetworkServiceCallback", h);
 }
 
 static HR reserve(const char *fn, void *gns, uint64_t number, void **res, uint64_t *range)
@@ -196,7 +257,7 @@ HR WINAPI HcnReserveGuestNetworkServicePort(void *gns, int protocol, int access,
 {
 	uint64_t range;
 	if (!res)
-		return E_NULL_OUT;
+		return INVALID_ARGUMENT;
 	return reserve("HcnReserveGuestNetworkServicePort", gns,
 		       (uint64_t)(uint8_t)protocol | (uint64_t)(uint8_t)access << 8 | (uint64_t)port << 16, res, &range);
 }
@@ -210,7 +271,7 @@ HR WINAPI HcnReserveGuestNetworkServicePortRange(void *gns, USHORT count, struct
 	uint64_t range;
 	HR hr;
 	if (!out || !res)
-		return E_NULL_OUT;
+		return INVALID_ARGUMENT;
 	hr = reserve("HcnReserveGuestNetworkServicePortRange", gns, count, res, &range);
 	out->first = (USHORT)range;
 	out->last = (USHORT)(range >> 16);
@@ -238,7 +299,7 @@ HR WINAPI HcnEnumerateGuestNetworkPortReservations(ULONG *count, struct port_ent
 	ULONG n = 0;
 	WCHAR *line;
 	if (!count || !entries)
-		return E_NULL_OUT;
+		return INVALID_ARGUMENT;
 	hnsim_call(&q, &r);
 	if (r.hr == 0 && r.number > 0 && r.text[0])
 		list = calloc(r.number, sizeof *list);

@@ -9,7 +9,7 @@ HR WINAPI HNSCall(PCWSTR method, PCWSTR path, PCWSTR request, PWSTR *response)
 	struct hnsim_request q = {"HNSCall", 0, 0, NULL, 3, {method, path, request}};
 	struct hnsim_response r;
 	if (!response)
-		return E_NULL_OUT;
+		return INVALID_ARGUMENT;
 	hnsim_call(&q, &r);
 	hnsim_give(r.text[0], response);
 	hnsim_give(r.text[1], NULL);
@@ -23,24 +23,34 @@ static HR hcs(const char *fn, void *handle, int texts, PCWSTR text, void **opene
 	hnsim_call(&q, &r);
 	if (opened)
 		*opened = (void *)(uintptr_t)r.handle;
+	if (r.unserved) { /* the error record of HCN is not the result document of HCS */
+		hnsim_give(r.text[1], NULL);
+		r.text[1] = NULL;
+	}
 	hnsim_give(r.text[0], out);
 	hnsim_give(r.text[1], result);
 	return r.hr;
 }
 
+static HR no_out(PWSTR *result)
+{
+	hnsim_give(NULL, result);
+	return INVALID_ARGUMENT;
+}
+
 HR WINAPI HcsEnumerateComputeSystems(PCWSTR query, PWSTR *out, PWSTR *result)
 {
-	return out ? hcs("HcsEnumerateComputeSystems", NULL, 1, query, NULL, out, result) : E_NULL_OUT;
+	return out ? hcs("HcsEnumerateComputeSystems", NULL, 1, query, NULL, out, result) : no_out(result);
 }
 
 HR WINAPI HcsOpenComputeSystem(PCWSTR id, void **system, PWSTR *result)
 {
-	return system ? hcs("HcsOpenComputeSystem", NULL, 1, id, system, NULL, result) : E_NULL_OUT;
+	return system ? hcs("HcsOpenComputeSystem", NULL, 1, id, system, NULL, result) : no_out(result);
 }
 
 HR WINAPI HcsGetComputeSystemProperties(void *system, PCWSTR query, PWSTR *out, PWSTR *result)
 {
-	return out ? hcs("HcsGetComputeSystemProperties", system, 1, query, NULL, out, result) : E_NULL_OUT;
+	return out ? hcs("HcsGetComputeSystemProperties", system, 1, query, NULL, out, result) : no_out(result);
 }
 
 HR WINAPI HcsModifyComputeSystem(void *system, PCWSTR request, PWSTR *result)
@@ -56,18 +66,15 @@ HR WINAPI HcsCloseComputeSystem(void *system)
 /* Containers here never exit, so that a callback has nothing to hear. */
 HR WINAPI HcsRegisterComputeSystemCallback(void *system, void *callback, void *context, void **handle)
 {
-	(void)callback;
 	(void)context;
-	if (!handle)
-		return E_NULL_OUT;
-	*handle = system;
-	return 0;
+	if (!callback || !handle)
+		return INVALID_ARGUMENT;
+	return hcs("HcsRegisterComputeSystemCallback", system, 0, NULL, handle, NULL, NULL);
 }
 
 HR WINAPI HcsUnregisterComputeSystemCallback(void *handle)
 {
-	(void)handle;
-	return 0;
+	return hcs("HcsUnregisterComputeSystemCallback", handle, 0, NULL, NULL, NULL, NULL);
 }
 
 /* No network driver calls these. */

@@ -1,0 +1,108 @@
+package winetest
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/hnsim/hnsim/sim/standin"
+)
+
+// TestTheDLLsKeepTheConventions runs the checks of testdata/check, each in a
+// process and against a host of its own.
+func TestTheDLLsKeepTheConventions(t *testing.T) {
+	b := mkBuilt(t)
+	for _, check := range []string{"families", "identity", "v1", "callbacks", "guests", "compute", "texts"} {
+		t.Run(check, func(t *testing.T) {
+			s := mkServer(t, "", "")
+			s.AddContainer("c1")
+			run(t, b, s.Addr(), s.Token(), nil, nil, b.check, check).mustPass(t, check+": 0 failures")
+		})
+	}
+}
+
+// TestLongTextsArriveWhole has endpoints with four megabytes of names.
+func TestLongTextsArriveWhole(t *testing.T) {
+	b := mkBuilt(t)
+	s := mkServer(t, "", "")
+	c, err := standin.Dial(s.Addr(), s.Token(), "", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must := func(r standin.Request) uint64 {
+		t.Helper()
+		resp, err := c.Call(r)
+		if err != nil || resp.HResult != 0 {
+			t.Fatalf("%v 0x%08x %s", err, resp.HResult, resp.Texts[1].Value)
+		}
+		return resp.Handle
+	}
+	network := must(standin.Request{Function: "HcnCreateNetwork", Texts: []standin.Text{standin.Str(`{"Name":"big","Type":"NAT"}`)}})
+	for i := range 41 {
+		doc := fmt.Sprintf(`{"Name":"%d%s","SchemaVersion":{"Major":2,"Minor":0}}`, i, strings.Repeat("e", 100_000))
+		must(standin.Request{Function: "HcnCreateEndpoint", Handle: network, Texts: []standin.Text{standin.Str(doc)}})
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	run(t, b, s.Addr(), s.Token(), nil, nil, b.check, "long").mustPass(t, "long: 0 failures")
+}
+
+func TestAWrongTokenIsToldFromAServerThatIsNotThere(t *testing.T) {
+	b := mkBuilt(t)
+	s := mkServer(t, "", "")
+	run(t, b, s.Addr(), "wrong", nil, nil, b.check, "refused").mustPass(t, "refused: 0 failures")
+}
+
+// TestAProgramOutlivesItsServer ends the server under a program and puts
+// another in its place, twice.
+func TestAProgramOutlivesItsServer(t *testing.T) {
+	b := mkBuilt(t)
+	s := mkServer(t, "", "")
+	addr, token := s.Addr(), s.Token()
+	in, answer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	said, out := io.Pipe()
+	done := make(chan *program, 1)
+	go func() {
+		done <- run(t, b, addr, token, in, out, b.check, "gone")
+		out.Close()
+	}()
+	replace := func(again bool) {
+		t.Helper()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if again {
+			s = mkServer(t, addr, token)
+		}
+	}
+	for lines := bufio.NewScanner(said); lines.Scan(); {
+		switch strings.TrimSpace(lines.Text()) {
+		case "connected":
+			replace(false)
+		case "disconnected":
+			s = mkServer(t, addr, token)
+		case "again":
+			replace(true)
+		default:
+			continue
+		}
+		if _, err := answer.Write([]byte("go\n")); err != nil {
+			t.Error(err)
+		}
+	}
+	answer.Close()
+	(<-done).mustPass(t, "gone: 0 failures")
+}
+
+func TestGoProgramsHaveUDPSockets(t *testing.T) {
+	b := mkBuilt(t)
+	run(t, b, "", "", nil, nil, b.udp).mustPass(t, "ok")
+}
