@@ -121,7 +121,7 @@ func StoreDelta(prev, next *State, at time.Duration) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// numbered is an object of the store.
+// numbered is an object of the store, or its stored form.
 type numbered interface{ number() uint32 }
 
 func (n *Network) number() uint32      { return n.Num }
@@ -130,13 +130,20 @@ func (n *Namespace) number() uint32    { return n.Num }
 func (l *LoadBalancer) number() uint32 { return l.Num }
 func (r *Route) number() uint32        { return r.Num }
 
+func (n *Network) document() []byte      { return n.Doc.Encode(hcn.V2) }
+func (e *Endpoint) document() []byte     { return e.Doc.Encode(hcn.V2) }
+func (n *Namespace) document() []byte    { return n.Doc.Encode(hcn.V2) }
+func (l *LoadBalancer) document() []byte { return l.Doc.Encode(hcn.V2) }
+func (r *Route) document() []byte        { return r.Doc.Encode(hcn.V2) }
+
 // changes stores the objects of next that are not in prev as they are and
 // enters the numbers of those that are gone. Numbers are never used again and
 // both lists are in their order.
 func changes[T any, P interface {
 	*T
 	numbered
-}, S any](d *delta, kind Kind, prev, next []P, store func(was, is P) S) []S {
+	document() []byte
+}, S any](d *delta, kind Kind, prev, next []P, store func(is P, doc json.RawMessage) S) []S {
 	var out []S
 	i := 0
 	for _, is := range next {
@@ -149,9 +156,14 @@ func changes[T any, P interface {
 			was = prev[i]
 			i++
 		}
-		if was != is {
-			out = append(out, store(was, is))
+		if was == is {
+			continue
 		}
+		doc := is.document()
+		if was != nil && bytes.Equal(was.document(), doc) {
+			doc = nil
+		}
+		out = append(out, store(is, doc))
 	}
 	for ; i < len(prev); i++ {
 		d.Gone[kind] = append(d.Gone[kind], prev[i].number())
@@ -159,60 +171,26 @@ func changes[T any, P interface {
 	return out
 }
 
-// document is an object's document, or nil if it is that of the previous one.
-func document[D interface{ Encode(hcn.Shape) []byte }](was, is D, had bool) json.RawMessage {
-	doc := is.Encode(hcn.V2)
-	if had && bytes.Equal(was.Encode(hcn.V2), doc) {
-		return nil
-	}
-	return doc
+func storeNetwork(n *Network, doc json.RawMessage) storedNetwork {
+	return storedNetwork{networkFields: networkFields(*n), Document: doc, V1Type: n.Doc.V1Type, Extensions: n.extensions, CreatedAt: n.createdAt,
+		IDs: storedNetworkIDs{n.ids.activity, n.ids.iface, n.ids.hostNIC, n.ids.hostPort, n.ids.hostAlloc, n.ids.natAlloc, n.ids.switchID}}
 }
 
-func storeNetwork(was, is *Network) storedNetwork {
-	s := storedNetwork{networkFields: networkFields(*is), V1Type: is.Doc.V1Type, Extensions: is.extensions, CreatedAt: is.createdAt,
-		IDs: storedNetworkIDs{is.ids.activity, is.ids.iface, is.ids.hostNIC, is.ids.hostPort, is.ids.hostAlloc, is.ids.natAlloc, is.ids.switchID}}
-	if was == nil {
-		was = &Network{}
-	}
-	s.Document = document(was.Doc, is.Doc, was.Doc != nil)
-	return s
+func storeEndpoint(e *Endpoint, doc json.RawMessage) storedEndpoint {
+	return storedEndpoint{endpointFields: endpointFields(*e), Document: doc, SharingBlocks: e.sharingBlocks, CreatedAt: e.createdAt,
+		IDs: storedEndpointIDs{e.ids.activity, e.ids.nic, e.ids.port, e.ids.alloc, e.ids.iface}}
 }
 
-func storeEndpoint(was, is *Endpoint) storedEndpoint {
-	s := storedEndpoint{endpointFields: endpointFields(*is), SharingBlocks: is.sharingBlocks, CreatedAt: is.createdAt,
-		IDs: storedEndpointIDs{is.ids.activity, is.ids.nic, is.ids.port, is.ids.alloc, is.ids.iface}}
-	if was == nil {
-		was = &Endpoint{}
-	}
-	s.Document = document(was.Doc, is.Doc, was.Doc != nil)
-	return s
+func storeNamespace(n *Namespace, doc json.RawMessage) storedNamespace {
+	return storedNamespace{namespaceFields: namespaceFields(*n), Document: doc, BuiltIn: n.builtIn, CreatedAt: n.createdAt, Activity: n.activity}
 }
 
-func storeNamespace(was, is *Namespace) storedNamespace {
-	s := storedNamespace{namespaceFields: namespaceFields(*is), BuiltIn: is.builtIn, CreatedAt: is.createdAt, Activity: is.activity}
-	if was == nil {
-		was = &Namespace{}
-	}
-	s.Document = document(was.Doc, is.Doc, was.Doc != nil)
-	return s
+func storeBalancer(l *LoadBalancer, doc json.RawMessage) storedBalancer {
+	return storedBalancer{balancerFields: balancerFields(*l), Document: doc, Restored: l.restored, CreatedAt: l.createdAt, Activity: l.activity}
 }
 
-func storeBalancer(was, is *LoadBalancer) storedBalancer {
-	s := storedBalancer{balancerFields: balancerFields(*is), Restored: is.restored, CreatedAt: is.createdAt, Activity: is.activity}
-	if was == nil {
-		was = &LoadBalancer{}
-	}
-	s.Document = document(was.Doc, is.Doc, was.Doc != nil)
-	return s
-}
-
-func storeRoute(was, is *Route) storedRoute {
-	s := storedRoute{routeFields: routeFields(*is), CreatedAt: is.createdAt, Activity: is.activity}
-	if was == nil {
-		was = &Route{}
-	}
-	s.Document = document(was.Doc, is.Doc, was.Doc != nil)
-	return s
+func storeRoute(r *Route, doc json.RawMessage) storedRoute {
+	return storedRoute{routeFields: routeFields(*r), Document: doc, CreatedAt: r.createdAt, Activity: r.activity}
 }
 
 // Stored is a State being read back.

@@ -16,7 +16,10 @@ func (s *storedRoute) number() uint32     { return s.Num }
 
 // merge applies stored objects to a list: they replace the object of their
 // number or follow the last one.
-func merge[P numbered, T any, S interface {
+func merge[O any, P interface {
+	*O
+	numbered
+}, T any, S interface {
 	*T
 	numbered
 }](list []P, stored []T, gone []uint32, load func(s S, was P) (P, error)) ([]P, error) {
@@ -36,7 +39,7 @@ func merge[P numbered, T any, S interface {
 		if !known && i < len(list) {
 			return nil, fmt.Errorf("object %d comes after object %d", s.number(), list[len(list)-1].number())
 		}
-		var was P
+		was := P(new(O)) // without a document
 		if known {
 			was = list[i]
 		}
@@ -69,11 +72,7 @@ func loadDocument[D hcn.Network | hcn.Endpoint | hcn.Namespace | hcn.LoadBalance
 
 func loadNetwork(s *storedNetwork, was *Network) (*Network, error) {
 	n := Network(s.networkFields)
-	var doc *hcn.Network
-	if was != nil {
-		doc = was.Doc
-	}
-	doc, err := loadDocument(s.Document, doc)
+	doc, err := loadDocument(s.Document, was.Doc)
 	if err != nil {
 		return nil, err
 	}
@@ -87,12 +86,8 @@ func loadNetwork(s *storedNetwork, was *Network) (*Network, error) {
 
 func loadEndpoint(s *storedEndpoint, was *Endpoint) (*Endpoint, error) {
 	e := Endpoint(s.endpointFields)
-	var doc *hcn.Endpoint
-	if was != nil {
-		doc = was.Doc
-	}
 	var err error
-	if e.Doc, err = loadDocument(s.Document, doc); err != nil {
+	if e.Doc, err = loadDocument(s.Document, was.Doc); err != nil {
 		return nil, err
 	}
 	e.sharingBlocks, e.createdAt = s.SharingBlocks, s.CreatedAt
@@ -102,12 +97,8 @@ func loadEndpoint(s *storedEndpoint, was *Endpoint) (*Endpoint, error) {
 
 func loadNamespace(s *storedNamespace, was *Namespace) (*Namespace, error) {
 	n := Namespace(s.namespaceFields)
-	var doc *hcn.Namespace
-	if was != nil {
-		doc = was.Doc
-	}
 	var err error
-	if n.Doc, err = loadDocument(s.Document, doc); err != nil {
+	if n.Doc, err = loadDocument(s.Document, was.Doc); err != nil {
 		return nil, err
 	}
 	n.builtIn, n.createdAt, n.activity = s.BuiltIn, s.CreatedAt, s.Activity
@@ -116,12 +107,8 @@ func loadNamespace(s *storedNamespace, was *Namespace) (*Namespace, error) {
 
 func loadBalancer(s *storedBalancer, was *LoadBalancer) (*LoadBalancer, error) {
 	l := LoadBalancer(s.balancerFields)
-	var doc *hcn.LoadBalancer
-	if was != nil {
-		doc = was.Doc
-	}
 	var err error
-	if l.Doc, err = loadDocument(s.Document, doc); err != nil {
+	if l.Doc, err = loadDocument(s.Document, was.Doc); err != nil {
 		return nil, err
 	}
 	l.restored, l.createdAt, l.activity = s.Restored, s.CreatedAt, s.Activity
@@ -130,12 +117,8 @@ func loadBalancer(s *storedBalancer, was *LoadBalancer) (*LoadBalancer, error) {
 
 func loadRoute(s *storedRoute, was *Route) (*Route, error) {
 	r := Route(s.routeFields)
-	var doc *hcn.SDNRoute
-	if was != nil {
-		doc = was.Doc
-	}
 	var err error
-	if r.Doc, err = loadDocument(s.Document, doc); err != nil {
+	if r.Doc, err = loadDocument(s.Document, was.Doc); err != nil {
 		return nil, err
 	}
 	r.createdAt, r.activity = s.CreatedAt, s.Activity
@@ -145,61 +128,79 @@ func loadRoute(s *storedRoute, was *Route) (*Route, error) {
 // check refuses a state that cannot have been this service's: its objects
 // refer to each other by number and id, and the compiler relies on that.
 func (s *State) check() error {
-	seen := map[string]bool{}
-	unique := func(kind Kind, num uint32, last uint32, id string) error {
-		canonical, ok := hcn.ParseGUID(id)
-		if key := string(kind) + canonical; !ok || seen[key] || num == 0 || num > last {
-			return fmt.Errorf("%s %d: the id %q is no GUID or occurs twice, or the number was never given", kind, num, id)
-		}
-		seen[string(kind)+canonical] = true
-		return nil
-	}
-	var errs []error
+	c := checker{s: s, ids: map[string]bool{}, nums: map[uint32]bool{}, endpoints: map[string]*Endpoint{}, namespaces: map[string]bool{}}
 	for _, n := range s.Networks {
-		errs = append(errs, unique(NetworkKind, n.Num, s.counters.network, n.Doc.ID))
+		c.unique(NetworkKind, n.Num, s.counters.network, n.Doc.ID)
 	}
 	for _, e := range s.Endpoints {
-		errs = append(errs, unique(EndpointKind, e.Num, s.counters.endpoint, e.Doc.ID))
+		c.nums[e.Num] = true
+		c.endpoints[c.unique(EndpointKind, e.Num, s.counters.endpoint, e.Doc.ID)] = e
 		if s.NetworkByNum(e.Network) == nil {
-			errs = append(errs, fmt.Errorf("endpoint %s is on network %d, which does not exist", e.Doc.ID, e.Network))
+			c.wrong("endpoint %s is on network %d, which does not exist", e.Doc.ID, e.Network)
 		}
 	}
 	for _, n := range s.Namespaces {
-		errs = append(errs, unique(NamespaceKind, n.Num, s.counters.namespace, n.Doc.ID))
+		c.namespaces[c.unique(NamespaceKind, n.Num, s.counters.namespace, n.Doc.ID)] = true
+		c.members(n)
 	}
 	for _, l := range s.LoadBalancers {
-		errs = append(errs, unique(LoadBalancerKind, l.Num, s.counters.balancer, l.Doc.ID), s.checkEndpoints(l.Endpoints))
+		c.unique(LoadBalancerKind, l.Num, s.counters.balancer, l.Doc.ID)
+		c.refers(l.Doc.ID, l.Endpoints)
 		if len(l.Affinity) != len(l.Doc.PortMappings) {
-			errs = append(errs, fmt.Errorf("load balancer %s has %d affinities for %d port mappings", l.Doc.ID, len(l.Affinity), len(l.Doc.PortMappings)))
+			c.wrong("load balancer %s has %d affinities for %d port mappings", l.Doc.ID, len(l.Affinity), len(l.Doc.PortMappings))
 		}
 	}
 	for _, r := range s.Routes {
-		errs = append(errs, unique(RouteKind, r.Num, s.counters.route, r.Doc.ID), s.checkEndpoints(r.Endpoints))
-	}
-	return errors.Join(append(errs, s.checkNamespaces())...)
-}
-
-func (s *State) checkEndpoints(nums []uint32) error {
-	for _, num := range nums {
-		if s.EndpointByNum(num) == nil {
-			return fmt.Errorf("endpoint %d is referred to and does not exist", num)
-		}
-	}
-	return nil
-}
-
-func (s *State) checkNamespaces() error {
-	for _, n := range s.Namespaces {
-		for _, id := range n.Endpoints {
-			if e := s.EndpointByID(id); e == nil || !hcn.SameID(e.Namespace, n.Doc.ID) {
-				return fmt.Errorf("namespace %s holds endpoint %q, which does not know of it", n.Doc.ID, id)
-			}
-		}
+		c.unique(RouteKind, r.Num, s.counters.route, r.Doc.ID)
+		c.refers(r.Doc.ID, r.Endpoints)
 	}
 	for _, e := range s.Endpoints {
-		if e.Namespace != "" && s.NamespaceByID(e.Namespace) == nil {
-			return fmt.Errorf("endpoint %s is in namespace %q, which does not exist", e.Doc.ID, e.Namespace)
+		if id, _ := hcn.ParseGUID(e.Namespace); e.Namespace != "" && !c.namespaces[id] {
+			c.wrong("endpoint %s is in namespace %q, which does not exist", e.Doc.ID, e.Namespace)
 		}
 	}
-	return nil
+	return c.err
+}
+
+// checker keeps the first thing that is wrong with a state.
+type checker struct {
+	s          *State
+	ids        map[string]bool // by kind and id
+	nums       map[uint32]bool // of endpoints
+	endpoints  map[string]*Endpoint
+	namespaces map[string]bool
+	err        error
+}
+
+func (c *checker) wrong(format string, args ...any) {
+	if c.err == nil {
+		c.err = fmt.Errorf(format, args...)
+	}
+}
+
+// unique checks identity and number of an object and returns its canonical id.
+func (c *checker) unique(kind Kind, num, last uint32, id string) string {
+	canonical, ok := hcn.ParseGUID(id)
+	if key := string(kind) + canonical; !ok || c.ids[key] || num == 0 || num > last {
+		c.wrong("%s %d: the id %q is no GUID or occurs twice, or the number was never given", kind, num, id)
+	}
+	c.ids[string(kind)+canonical] = true
+	return canonical
+}
+
+func (c *checker) members(n *Namespace) {
+	for _, id := range n.Endpoints {
+		canonical, _ := hcn.ParseGUID(id)
+		if e := c.endpoints[canonical]; e == nil || !hcn.SameID(e.Namespace, n.Doc.ID) {
+			c.wrong("namespace %s holds endpoint %q, which does not know of it", n.Doc.ID, id)
+		}
+	}
+}
+
+func (c *checker) refers(id string, endpoints []uint32) {
+	for _, num := range endpoints {
+		if !c.nums[num] {
+			c.wrong("%s refers to endpoint %d, which does not exist", id, num)
+		}
+	}
 }
