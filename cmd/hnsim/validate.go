@@ -21,8 +21,10 @@ func (a *app) validateCmd() *cobra.Command {
 kind and version (.json, also a list of them), expectation files (.expect).
 
 Documents are checked for every profile of --build, and a finding says which profiles
-reject them and which do not. Each finding names the file, the line, the place inside
-the document, what was found and what is expected. Exit code 1 if there is any.`,
+reject them and which do not. A misspelt member is a finding too: HNS would ignore it.
+In a scenario the documents that it sends are checked, those of lines with ! left out;
+what one profile takes is right there. Each finding names the file, the line, the place
+inside the document, what was found and what is expected. Exit code 1 if there is any.`,
 		Example: `  hnsim validate ./mine/*.txtar
   hnsim validate net.json --build ws2019,ws2025
   hnsim validate net.json --build 17763,20348,26100`,

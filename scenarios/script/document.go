@@ -10,6 +10,9 @@ import (
 	"github.com/hnsim/hnsim/sim/hcn"
 )
 
+// fragmentKind is the kind of a file that becomes part of a request.
+const fragmentKind kind = "fragment"
+
 // document takes the name of a JSON file and returns its text with variables
 // replaced. Unless the line expects a refusal, the text is checked as what it
 // is for, so that a slip of the pen is told apart from an answer of the service.
@@ -23,6 +26,9 @@ func (p *parser) document(k kind) []byte {
 		return data
 	}
 	p.check(checkDocument(f, k, data))
+	if p.err == nil && k != fragmentKind {
+		p.sc.sends(Document{File: f.name, Line: f.line, Kind: string(k), Data: data})
+	}
 	return data
 }
 

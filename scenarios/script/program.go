@@ -19,6 +19,8 @@ type program struct {
 	lines   []*line // all lines of the script, by number
 	files   map[string]*file
 	variant *Variant // the one to run; nil before Expand
+	// documents are those that the lines send, for tools that check them.
+	documents []Document
 }
 
 // Parse reads a scenario file and checks all that can be known without a
@@ -117,6 +119,7 @@ func checkProgram(sc *Scenario, p *problems) {
 		if len(sc.Knobs) > 0 {
 			s.needs = append(s.needs, "capability:knobs")
 		}
+		s.documents = sc.program.documents
 		words := 0
 		for _, l := range sc.program.lines {
 			if l.word == "" {
@@ -126,6 +129,7 @@ func checkProgram(sc *Scenario, p *problems) {
 			s.line = l
 			checkLine(s, l, sc.Variants, p)
 		}
+		sc.program.documents = s.documents
 		if words == 0 {
 			p.add(0, "the script has no word: nothing would be tested")
 		}

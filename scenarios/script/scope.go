@@ -55,6 +55,8 @@ type scope struct {
 	reasons []string        // drop reasons that the backend names; empty: any
 	needs   []string        // requirements that follow from unconditional lines
 	saved   map[string]bool // variables of json lines, whose values have no certain form
+	// documents are what the lines so far send; kept while static.
+	documents []Document
 }
 
 // file is a file of the archive.

@@ -201,7 +201,8 @@ func parsePolicy(p *parser) op {
 	}
 	k := p.objectKind(networkKind, endpointKind)
 	who, n := p.object(k)
-	data := p.document("")
+	file := p.peek()
+	data := p.document(fragmentKind)
 	p.end()
 	if p.err != nil {
 		return nil
@@ -211,6 +212,9 @@ func parsePolicy(p *parser) op {
 		body, err = data, nil
 	}
 	p.check(err)
+	if f := p.sc.files[file]; f != nil && err == nil {
+		p.sc.sends(Document{File: f.name, Line: f.line, Kind: "modify", Data: body, Made: true})
+	}
 	return modifyOp(k, who, n.host, body)
 }
 

@@ -72,10 +72,68 @@ func (c *Checker) File(name string) ([]Finding, error) {
 }
 
 func (c *Checker) scenario(name string, text []byte) []Finding {
-	if _, err := script.Parse(name, text); err != nil {
+	sc, err := script.Parse(name, text)
+	if err != nil {
 		return findingsOf(name, err)
 	}
-	return nil
+	var out []Finding
+	for _, d := range sc.Documents() {
+		out = append(out, c.sent(name, sc, d)...)
+	}
+	return out
+}
+
+// sent checks a document that a scenario sends and expects to be taken: what
+// every profile of the scenario refuses is a mistake, and so is a misspelt
+// member. Profiles that refuse it while others take it are left to the
+// scenario's requirements.
+func (c *Checker) sent(name string, sc *script.Scenario, d script.Document) []Finding {
+	kind := d.Kind
+	if kind == "" {
+		kind = hcn.DocumentKind(d.Data)
+	}
+	if kind == "loadbalancer" && hcn.DocumentKind(d.Data) == "policylist" {
+		kind = "policylist"
+	}
+	var errs []*hcn.Error
+	asked, refused := 0, 0
+	for _, profile := range c.Profiles {
+		p, err := hcn.ProfileByName(profile)
+		if err != nil || kind == "" || len(sc.Profiles) > 0 && !slices.Contains(sc.Profiles, profile) {
+			continue
+		}
+		for knob, value := range sc.Knobs {
+			_ = p.Knobs.Set(knob, value) // a bad one is script.Parse's finding
+		}
+		asked++
+		if found := hcn.ValidateDocument(kind, d.Data, &p); len(found) > 0 {
+			refused++
+			errs = found
+		}
+	}
+	if refused < asked {
+		errs = nil
+	}
+	var out []Finding
+	for _, e := range append(errs, hcn.Misspelt(kind, d.Data)...) {
+		f := finding(name, "", e)
+		f.Line = d.Line
+		if e.Line > 0 && !d.Made {
+			f.Line = d.Line + e.Line - 1
+		}
+		f.Message = d.File + ": " + f.Message
+		out = append(out, f)
+	}
+	return out
+}
+
+// finding is what an error of a document says.
+func finding(name, at string, e *hcn.Error) Finding {
+	f := Finding{File: name, Line: e.Line, Path: strings.TrimPrefix(at+"."+e.Path, "."), Message: messageOf(e), Found: e.Found, Expected: e.Expected}
+	if e.Code != 0 {
+		f.Code = e.Code.String()
+	}
+	return f
 }
 
 // Profiles turns names of profiles and numbers of OS builds into names, each
@@ -151,13 +209,13 @@ func (c *Checker) document(name, at string, text []byte) []Finding {
 			return []Finding{{File: name, Message: err.Error()}}
 		}
 		for _, e := range hcn.ValidateDocument(kind, trimmed, &p) {
-			out = addFinding(out, Finding{
-				File: name, Line: e.Line, Path: strings.TrimPrefix(at+"."+e.Path, "."), Code: e.Code.String(),
-				Message: messageOf(e), Found: e.Found, Expected: e.Expected,
-			}, p.Name)
+			out = addFinding(out, finding(name, at, e), p.Name)
 		}
 	}
 	c.accept(out)
+	for _, e := range hcn.Misspelt(kind, trimmed) {
+		out = append(out, finding(name, at, e))
+	}
 	return out
 }
 
