@@ -3,6 +3,7 @@ package compare
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/hnsim/hnsim/backends"
@@ -64,6 +65,23 @@ func NewWatch(b backends.Backend) *Watch {
 		}
 	}
 	return w
+}
+
+// Capabilities are the backend's but for running programs: what those ask of
+// HNS does not pass by here.
+func (w *Watch) Capabilities() []backends.Capability {
+	return slices.DeleteFunc(slices.Clone(w.Backend.Capabilities()), func(c backends.Capability) bool { return c == backends.Programs })
+}
+
+// WhyNot says why programs do not run.
+func (w *Watch) WhyNot(c backends.Capability) string {
+	if c == backends.Programs {
+		return "what programs do is not compared"
+	}
+	if x, ok := w.Backend.(backends.Explainer); ok {
+		return x.WhyNot(c)
+	}
+	return ""
 }
 
 // DropNames are those of the backend, if it knows them.

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"bytes"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -220,14 +221,23 @@ func (l *ledger) match(p point, a, b sight) bool {
 // reach is how far ahead a frame that came out of order is looked for.
 const reach = 64
 
-// partner is the first frame that is equal, or -1; where order counts only the
-// very first will do.
+// partner is the place of the frame that goes with a, or -1. Where order counts
+// only the very first will do. Elsewhere a frame that is the same byte for byte
+// comes first, wherever it is: of several packets that could be each other's
+// counterparts those that look alike are.
 func (l *ledger) partner(p point, a sight, right []sight, ordered bool) int {
-	limit := min(reach, len(right))
 	if ordered {
-		limit = min(1, limit)
+		if len(right) > 0 && l.match(p, a, right[0]) {
+			return 0
+		}
+		return -1
 	}
-	for i := range limit {
+	for i := range right {
+		if bytes.Equal(a.Frame, right[i].Frame) && l.match(p, a, right[i]) {
+			return i
+		}
+	}
+	for i := range min(reach, len(right)) {
 		if l.match(p, a, right[i]) {
 			return i
 		}

@@ -47,7 +47,7 @@ func main() {
 
 // notice runs the suite with a broken model and lists the scenarios that show
 // it.
-var notice = func(bin, dir string) ([]string, error) { return failing(bin, dir) }
+var notice = func(bin, dir string, _ Mutation) ([]string, error) { return failing(bin, dir, selectors) }
 
 // pick takes the mutations whose name contains a text, at most n of them,
 // evenly spread.
@@ -189,7 +189,7 @@ func try(root, dir string, m Mutation) ([]string, error) {
 	if err := build(root, bin, "-overlay", overlayFile); err != nil {
 		return nil, err
 	}
-	return notice(bin, dir)
+	return notice(bin, dir, m)
 }
 
 func mustBeGreen(root, dir string) error {
@@ -197,7 +197,7 @@ func mustBeGreen(root, dir string) error {
 	if err := build(root, bin); err != nil {
 		return err
 	}
-	red, err := failing(bin, dir, "--record", recordingIn(dir))
+	red, err := failing(bin, dir, selectors, "--record", recordingIn(dir))
 	if err == nil && len(red) > 0 {
 		err = fmt.Errorf("failing: %s", shorten(red, 10))
 	}
@@ -221,8 +221,8 @@ const runTimeout = 5 * time.Minute
 func recordingIn(dir string) string { return filepath.Join(dir, "unbroken.hnsrec") }
 
 // failing runs the suite and lists the scenarios that did not pass.
-func failing(bin, dir string, more ...string) ([]string, error) {
-	args := append([]string{"run", "--format", "json", "--out", filepath.Join(dir, "out")}, more...)
+func failing(bin, dir string, what []string, more ...string) ([]string, error) {
+	args := append([]string{"run", "--format", "json", "--out", filepath.Join(dir, "out")}, append(more, what...)...)
 	var sum struct {
 		Results []struct{ ID, Status string }
 	}
@@ -241,9 +241,20 @@ func failing(bin, dir string, more ...string) ([]string, error) {
 }
 
 // differing compares the suite with the recording of the unbroken model and
-// lists the scenarios in which something else was observed.
-func differing(bin, dir string) ([]string, error) {
-	args := []string{"diff", "--format", "json", "--left", recordingIn(filepath.Dir(dir)), "--right", "sim"}
+// lists the scenarios in which something else was observed. The scenarios of
+// the rule that was broken come first: they mostly suffice, and are few.
+func differing(bin, dir string, m Mutation) ([]string, error) {
+	if len(selectors) > 0 {
+		return differingIn(bin, dir, selectors)
+	}
+	if red, err := differingIn(bin, dir, []string{"rule:" + m.Rule}); err == nil && len(red) > 0 {
+		return red, nil
+	}
+	return differingIn(bin, dir, nil)
+}
+
+func differingIn(bin, dir string, what []string) ([]string, error) {
+	args := append([]string{"diff", "--format", "json", "--left", recordingIn(filepath.Dir(dir)), "--right", "sim"}, what...)
 	var diff struct {
 		Scenarios []struct{ ID, Verdict string }
 	}
@@ -264,7 +275,7 @@ func differing(bin, dir string) ([]string, error) {
 // output runs the program on the suite and reads the JSON that it prints. A
 // model that crashes or hangs has been noticed too.
 func output(into any, bin, dir string, args []string) (crash []string, err error) {
-	cmd := exec.Command(bin, append(args, selectors...)...)
+	cmd := exec.Command(bin, args...)
 	cmd.Dir = dir
 	var stdout strings.Builder
 	cmd.Stdout = &stdout
