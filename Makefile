@@ -92,7 +92,7 @@ drivers: ## build the CNI plugins for Windows into hnsim-out/drivers (downloads 
 	conformance/driver/cni/build.sh hnsim-out/drivers
 
 test-cni: build standin drivers ## the CNI plugins under wine, and packets through what they made
-	./hnsim run conformance/driver/cni/*.txtar --programs hnsim-out/drivers --timeout 5m --out hnsim-out/cni
+	./hnsim run conformance/driver/cni/*.txtar --programs hnsim-out/drivers --out hnsim-out/cni
 
 # Comparisons: hnsim diff and recordings.
 .PHONY: mutate-diff

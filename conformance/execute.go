@@ -92,7 +92,7 @@ func (r *Runner) canRetrace() bool {
 // without end become harness errors: one scenario must not take the others
 // with it.
 func (r *Runner) attempt(ctx context.Context, s *Spec, opt script.Options) *script.Result {
-	runCtx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+	runCtx, cancel := context.WithTimeout(ctx, r.timeOf(s))
 	defer cancel()
 	out := make(chan *script.Result, 1)
 	go func() {
@@ -109,19 +109,27 @@ func (r *Runner) attempt(ctx context.Context, s *Spec, opt script.Options) *scri
 		select {
 		case raw := <-out:
 			if raw.Status == script.Error && runCtx.Err() != nil && ctx.Err() == nil {
-				return harnessError(s, r.timedOut(), raw.Reason)
+				return harnessError(s, r.timedOut(s), raw.Reason)
 			}
 			return raw
 		case <-done:
 			done, late = nil, time.After(grace)
 		case <-late:
-			return harnessError(s, r.timedOut(), "it did not react to the end of its context and was left behind")
+			return harnessError(s, r.timedOut(s), "it did not react to the end of its context and was left behind")
 		}
 	}
 }
 
-func (r *Runner) timedOut() string {
-	return fmt.Sprintf("did not finish within %v (--timeout)", r.cfg.Timeout)
+// timeOf is what a scenario may take: programs bring their own time.
+func (r *Runner) timeOf(s *Spec) time.Duration {
+	if s.script == nil {
+		return r.cfg.Timeout
+	}
+	return r.cfg.Timeout + s.script.ProgramTime
+}
+
+func (r *Runner) timedOut(s *Spec) string {
+	return fmt.Sprintf("did not finish within %v (--timeout)", r.timeOf(s))
 }
 
 func harnessError(s *Spec, reason, detail string) *script.Result {

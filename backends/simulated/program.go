@@ -1,12 +1,10 @@
 package simulated
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -45,54 +43,22 @@ func (w *world) RunProgram(ctx context.Context, p backends.Program) (res backend
 		return res, err
 	}
 	run.Env = append(slices.Clone(p.Env), "HNSIM_STANDIN_ADDR="+srv.Addr(), "HNSIM_STANDIN_TOKEN="+srv.Token(), "HNSIM_STANDIN_HOST="+p.Host)
-	if err = errors.Join(start(ctx, &run, p, &res), stop()); err != nil {
-		return res, fmt.Errorf("%s: %w", p.Path, err)
-	}
-	res.LeakedHandles = int(srv.Stats().Leaked)
-	return res, w.settle()
-}
-
-// start runs the program with files as its input and output. Pipes would be
-// held open by wine's own processes, which outlive the program that started
-// them.
-func start(ctx context.Context, run *wine.Run, p backends.Program, res *backends.ProgramResult) error {
-	dir, err := os.MkdirTemp("", "hnsim-stdio-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	input := filepath.Join(dir, "0")
-	if err := os.WriteFile(input, p.Stdin, 0o600); err != nil {
-		return err
-	}
-	in, errIn := os.Open(input)
-	out, errOut := os.Create(filepath.Join(dir, "1"))
-	diag, errDiag := os.Create(filepath.Join(dir, "2"))
-	for _, f := range []*os.File{in, out, diag} {
-		defer f.Close()
-	}
-	if err := errors.Join(errIn, errOut, errDiag); err != nil {
-		return err
-	}
+	var out, errOut capped
 	timed, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	res.ExitCode, err = run.Exec(timed, append([]string{p.Path}, p.Args...), in, out, diag)
+	res.ExitCode, err = run.Exec(timed, append([]string{p.Path}, p.Args...), bytes.NewReader(p.Stdin), &out, &errOut)
 	if res.TimedOut = timed.Err() != nil && ctx.Err() == nil; res.TimedOut {
 		err = nil
 	}
-	var over, overDiag error
-	res.Stdout, over = printed(out)
-	res.Stderr, overDiag = printed(diag)
-	return errors.Join(err, over, overDiag)
-}
-
-// printed reads what a program wrote to a file.
-func printed(f *os.File) ([]byte, error) {
-	b, err := io.ReadAll(io.NewSectionReader(f, 0, maxOutput+1))
-	if err == nil && len(b) > maxOutput {
-		err = fmt.Errorf("it printed more than %d bytes", maxOutput)
+	if out.over || errOut.over {
+		err = errors.Join(err, fmt.Errorf("it printed more than %d bytes", maxOutput))
 	}
-	return b, err
+	if err = errors.Join(err, stop()); err != nil {
+		return res, fmt.Errorf("%s: %w", p.Path, err)
+	}
+	res.LeakedHandles = int(srv.Stats().Leaked)
+	res.Stdout, res.Stderr = out.Bytes(), errOut.Bytes()
+	return res, w.settle()
 }
 
 // lend serves a host's HNS until stop. Containers of the host that run are
@@ -119,4 +85,17 @@ func (w *world) lend(nd *node, p backends.Program, record func(standin.Call)) (s
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve() }()
 	return srv, func() error { return errors.Join(srv.Close(), <-done, trouble) }, nil
+}
+
+// capped is a buffer that keeps the first maxOutput bytes.
+type capped struct {
+	bytes.Buffer
+	over bool
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	keep := min(len(p), maxOutput-c.Len())
+	c.over = c.over || keep < len(p)
+	_, _ = c.Buffer.Write(p[:keep])
+	return len(p), nil
 }

@@ -33,6 +33,8 @@ type Scenario struct {
 	// Variants are the combinations of the matrix line, in its order; empty
 	// without one. A variant made by Expand has exactly one.
 	Variants []Variant
+	// ProgramTime is what its programs may take together, on the wall clock.
+	ProgramTime time.Duration
 	// Source is the file as it was read.
 	Source []byte
 

@@ -19,6 +19,9 @@ func (w *fakeWorld) ProgramPath(file string) string { return "Z:" + filepath.ToS
 func (w *fakeWorld) RunProgram(_ context.Context, p backends.Program) (backends.ProgramResult, error) {
 	record(w.fake.programs, p)
 	var res backends.ProgramResult
+	if len(p.Args) == 0 {
+		p.Args = []string{""}
+	}
 	switch name := strings.TrimSuffix(filepath.Base(p.Path), ".exe"); name {
 	case "echo":
 		res.Stdout = fmt.Appendf(nil, "%s\r\n%s", strings.Join(p.Args, " "), p.Stdin)
@@ -157,6 +160,16 @@ func TestAProgramIsStartedAsTheLineSays(t *testing.T) {
 	}
 	if _, err := os.Stat(p.Dir); !os.IsNotExist(err) {
 		t.Errorf("the folder %s was left: %v", p.Dir, err)
+	}
+}
+
+func TestProgramsBringTheirTime(t *testing.T) {
+	sc := mkScenario(t, mkSource("exec h1 echo\nexec h1 timeout=5s echo"))
+	if sc.ProgramTime != defaultProgramTime+5*time.Second {
+		t.Error(sc.ProgramTime)
+	}
+	if sc := mkScenario(t, mkSource("echo")); sc.ProgramTime != 0 {
+		t.Error(sc.ProgramTime)
 	}
 }
 

@@ -149,6 +149,7 @@ func FuzzParseScenario(f *testing.F) {
 	f.Add([]byte(mkSource("send c1 udp > 10.1.0.20:53\nexpect c3 udp save=p:sport\nwire h1 h2 udp *:$p > *")))
 	f.Add([]byte(mkSource("[profile:ws2022] ! network h1 n9 x.json\nerror 0x20\n-- x.json --\n{\"Name\":\"${id:n1}\"}")))
 	f.Add([]byte("# T-1: x\n# rules: NAT-10\n# matrix: a=udp,tcp\nhost h1 ip=10.0.0.1/24\nsend h1 $a 10.0.0.1:1 > 10.0.0.2:5\n"))
+	f.Add([]byte(mkSource("env A=b\n! exec h1 stdin=i files=i,d/j env=C=${dir:work} tick=0s ./plug x\njson a[0] save=v\nadopt p h1 name=$v\ncalls x\ncmp calls i\ncontainer q h1 endpoints=none\n-- i --\n$v\n-- d/j --\n")))
 	bad, err := filepath.Glob("testdata/bad/*.txtar")
 	if err != nil {
 		f.Fatal(err)

@@ -130,6 +130,7 @@ func checkProgram(sc *Scenario, p *problems) {
 			checkLine(s, l, sc.Variants, p)
 		}
 		sc.program.documents = s.documents
+		sc.ProgramTime = max(sc.ProgramTime, s.programTime)
 		if words == 0 {
 			p.add(0, "the script has no word: nothing would be tested")
 		}

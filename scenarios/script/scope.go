@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // kind is what a name of a scenario stands for.
@@ -57,6 +58,8 @@ type scope struct {
 	saved   map[string]bool // variables of json lines, whose values have no certain form
 	// documents are what the lines so far send; kept while static.
 	documents []Document
+	// programTime is what exec lines may take together.
+	programTime time.Duration
 }
 
 // file is a file of the archive.

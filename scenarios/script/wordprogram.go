@@ -19,7 +19,7 @@ var programWords = []*word{
 		detail: []string{
 			"What follows PROGRAM is the program's. It is looked for beside the scenario and then in the folders of `hnsim run --programs`, .exe may be left out. The exit code must be 0, with ! it must not. stdout and stderr are what it printed.",
 			"Its current folder, ${dir:work}, is empty at first and kept from exec to exec. files= puts files of the scenario there, variables replaced. ${dir:programs} are the folders of programs, as a list for a PATH.",
-			"timeout= bounds it on the wall clock (default 30s). Virtual time does not depend on that: tick= passes with each of its calls of HNS (default 1ms).",
+			"timeout= bounds it on the wall clock (default 1m). Virtual time does not depend on that: tick= passes with each of its calls of HNS (default 1ms).",
 		},
 		example: "exec h1 stdin=conf.json env=CNI_COMMAND=ADD win-bridge",
 		parse:   parseExec,
@@ -49,7 +49,7 @@ var programWords = []*word{
 	},
 }
 
-const defaultProgramTime, defaultTick = 30 * time.Second, time.Millisecond
+const defaultProgramTime, defaultTick = time.Minute, time.Millisecond
 
 func parseExec(p *parser) op {
 	x := &execution{timeout: defaultProgramTime, tick: defaultTick}
@@ -66,6 +66,7 @@ func parseExec(p *parser) op {
 		p.attribute(p.next(""), attrs, seen)
 	}
 	x.program = p.next("the program")
+	p.sc.programTime += x.timeout
 	for p.more() {
 		x.args = append(x.args, p.next(""))
 	}
