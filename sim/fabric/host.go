@@ -287,6 +287,9 @@ func (h *Host) applyInterfaces(now int64, p *HostProgram) error {
 				return err
 			}
 		}
+		if err := h.serveDHCP(ip); err != nil {
+			return err
+		}
 	}
 	if !taken && physical == nil {
 		if err := h.plugNIC(); err != nil {
@@ -296,6 +299,15 @@ func (h *Host) applyInterfaces(now int64, p *HostProgram) error {
 	h.routeUplink(p)
 	h.restoreRoutes()
 	return nil
+}
+
+func (h *Host) serveDHCP(ip *InterfaceProgram) error {
+	if ip.DHCPServer == nil {
+		return nil
+	}
+	i := h.ifaces[ifaceKey{ip.Compartment, ip.Name}]
+	_, err := i.comp.Stack.ServeDHCP(i.iface, *ip.DHCPServer)
+	return err
 }
 
 // routeUplink lets the host's way out forward as soon as anything behind it

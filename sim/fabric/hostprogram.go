@@ -3,6 +3,7 @@ package fabric
 import (
 	"net/netip"
 
+	"github.com/hnsim/hnsim/sim/fabric/ipstack"
 	"github.com/hnsim/hnsim/sim/vfp"
 	"github.com/hnsim/hnsim/sim/vswitch"
 	"github.com/hnsim/hnsim/sim/winnat"
@@ -53,6 +54,8 @@ type InterfaceProgram struct {
 	Autoconfigure bool
 	// DHCP runs a client that gets the interface its IPv4 address (rule TR-03).
 	DHCP bool
+	// DHCPServer, when set, gives others on the switch their addresses (ICS).
+	DHCPServer *ipstack.DHCPServerConfig
 }
 
 // Route of a node or an interface. An invalid Via is on-link.

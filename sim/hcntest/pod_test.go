@@ -123,3 +123,48 @@ func TestAnEndpointThatADriverAttachedIsUsedAsItIs(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAServiceIsAnsweredByEachOfItsBackends(t *testing.T) {
+	l := New(t, Config{Profile: "ws2025"})
+	h := l.Host("h1")
+	bridge := natNetwork("cbr0", "10.127.130.0/24", "10.127.130.1")
+	bridge.Type = L2Bridge
+	n, err := h.CreateNetwork(bridge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pods []*Pod
+	var backends []HostComputeEndpoint
+	for _, ip := range []string{"10.127.130.110", "10.127.130.111", "10.127.130.112"} {
+		e, err := h.CreateEndpoint(endpointAt(ip), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		backends = append(backends, *e)
+		pods = append(pods, h.Run(e.Id))
+	}
+	client, backends := pods[0], backends[1:]
+	pods[1].Listen("tcp", 8080)
+	pods[2].Listen("tcp", 8080)
+	lb, err := h.AddLoadBalancer(backends, LoadBalancerFlagsNone, LoadBalancerPortMappingFlagsILB, "", []string{"10.96.0.10"}, 6, 8080, 80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := map[*Pod]int{}
+	for range 20 {
+		x, err := client.Reach("tcp", "10.96.0.10:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers[x.By]++
+	}
+	if answers[pods[1]] == 0 || answers[pods[2]] == 0 || answers[pods[1]]+answers[pods[2]] != 20 {
+		t.Errorf("%d and %d answers", answers[pods[1]], answers[pods[2]])
+	}
+	if err := h.DeleteLoadBalancer(lb); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Reach("tcp", "10.96.0.10:80"); !errors.As(err, new(*UnreachableError)) {
+		t.Errorf("a service that is gone answers: %v", err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/hnsim/hnsim/sim/fabric"
+	"github.com/hnsim/hnsim/sim/fabric/ipstack"
 	"github.com/hnsim/hnsim/sim/hcn"
 	"github.com/hnsim/hnsim/sim/l2bridge"
 	"github.com/hnsim/hnsim/sim/overlay"
@@ -148,7 +149,7 @@ func (c *Compiler) compileSwitch(p *fabric.HostProgram, s *State, g switchGroup)
 	if n.Type == hcn.Private {
 		cfg.Kind = vswitch.Private
 	} else {
-		c.internalHost(p, &cfg, n)
+		c.internalHost(p, s, &cfg, n)
 	}
 	for _, e := range s.EndpointsOf(n.Num) {
 		if e.Remote {
@@ -164,7 +165,7 @@ func (c *Compiler) compileSwitch(p *fabric.HostProgram, s *State, g switchGroup)
 
 // internalHost plugs the host into an internal network; on nat networks its
 // vNIC owns the gateway address (rule NAT-02).
-func (c *Compiler) internalHost(p *fabric.HostProgram, cfg *vswitch.Config, n *Network) {
+func (c *Compiler) internalHost(p *fabric.HostProgram, s *State, cfg *vswitch.Config, n *Network) {
 	cfg.Ports = append(cfg.Ports, vswitch.PortConfig{ID: hostVNICPort, Name: "host", Kind: vswitch.HostPort, MAC: n.HostMAC, Zone: n.Num})
 	var addrs []netip.Prefix
 	for _, sub := range n.Subnets {
@@ -175,8 +176,36 @@ func (c *Compiler) internalHost(p *fabric.HostProgram, cfg *vswitch.Config, n *N
 	p.Interfaces = append(p.Interfaces, fabric.InterfaceProgram{
 		Compartment: fabric.HostCompartment, Name: "vEthernet (" + n.Doc.Name + ")", Switch: cfg.Name, Port: hostVNICPort,
 		MAC: n.HostMAC, Addrs: addrs, MTU: fabric.DefaultMTU,
-		Forward: n.Type == hcn.NAT || n.Type == hcn.ICS,
+		Forward: n.Type == hcn.NAT || n.Type == hcn.ICS, DHCPServer: sharedAccess(s, n),
 	})
+}
+
+// maxDHCPPool bounds the addresses that the host of an ICS network gives out.
+const maxDHCPPool = 1024
+
+// sharedAccess is the DHCP server of an ICS network with the flag
+// EnableDhcpServer (rule VS-02, contract 3): it gives out what no endpoint has.
+func sharedAccess(s *State, n *Network) *ipstack.DHCPServerConfig {
+	if n.Type != hcn.ICS || n.Doc.Flags&hcn.EnableDhcpServer == 0 {
+		return nil
+	}
+	for _, sub := range n.Subnets {
+		if !sub.Prefix.Addr().Is4() || !sub.Gateway.IsValid() || sub.Prefix.Bits() > 30 {
+			continue
+		}
+		size := uint64(1) << (32 - sub.Prefix.Bits())
+		cfg := &ipstack.DHCPServerConfig{Router: sub.Gateway, First: addrAt(sub.Prefix, 1), Last: addrAt(sub.Prefix, min(size-2, maxDHCPPool))}
+		if n.Doc.Flags&hcn.EnableDnsProxy != 0 {
+			cfg.DNS = sub.Gateway
+		}
+		for _, e := range s.EndpointsOf(n.Num) {
+			for _, a := range e.Addrs {
+				cfg.Taken = append(cfg.Taken, a.IP)
+			}
+		}
+		return cfg
+	}
+	return nil
 }
 
 // compileExternal builds the switch of an adapter with all its networks.

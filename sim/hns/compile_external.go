@@ -307,15 +307,17 @@ func (c *Compiler) containerNIC(p *fabric.HostProgram, sw string, n *Network, e 
 }
 
 // usesDHCP reports whether the container has to ask the network for its IPv4
-// address: on transparent networks without subnet, and where the endpoint says
-// so (rule TR-03). An address that was given is never asked for (bug B-29).
+// address: on transparent networks without subnet (rule TR-03), and where the
+// endpoint says so and somebody may answer. An address that was given is never asked for (bug B-29).
 func usesDHCP(n *Network, e *Endpoint) bool {
 	for _, a := range e.Addrs {
 		if a.IP.Is4() {
 			return false
 		}
 	}
-	return n.Type == hcn.Transparent || n.Type.External() && e.Doc.Flags&hcn.EnableDhcp != 0
+	asks := e.Doc.Flags&hcn.EnableDhcp != 0
+	served := n.Type.External() || n.Type == hcn.ICS && n.Doc.Flags&hcn.EnableDhcpServer != 0
+	return n.Type == hcn.Transparent || asks && served
 }
 
 func zeroOf(a netip.Addr) netip.Addr {

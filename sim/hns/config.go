@@ -41,6 +41,9 @@ type Config struct {
 	// DNSServers are the host's own. Endpoints of NAT and ICS networks get them,
 	// and those of networks with an AutomaticDNS policy (F.1).
 	DNSServers []netip.Addr
+	// ICSDisabled: the SharedAccess service cannot be started, so that there are
+	// no ICS networks (0x803b002a).
+	ICSDisabled bool
 	// HostPrefixes are further prefixes that the host has addresses in: a NAT
 	// network must not overlap them (rule NAT-03).
 	HostPrefixes []netip.Prefix

@@ -64,6 +64,10 @@ var producers = []condition{
 	{"D.1-1e", "", nil, endpointOn(natDoc, withAddress("10.9.9.9")), hcn.ErrInvalidIP},
 	{"D.1-1f", "", nil, createOnly(NetworkKind, `{"Type":"L2Bridge","Policies":[{"Type":"VSwitchExtension","Settings":{"ExtensionID":"`+unknownID+`"}}]}`), hcn.ErrSwitchExtensionNotFound},
 	{"D.1-20", "", nil, func(h *host) error { h.BeginStop(); _, err := h.Enumerate(NetworkKind, nil); return err }, hcn.ErrManagerStopped},
+	{"D.1-2a", "", nil, func(h *host) error {
+		h.Service.cfg.ICSDisabled = true
+		return createOnly(NetworkKind, `{"Type":"ICS"}`)(h)
+	}, hcn.ErrICSDisabled},
 	{"D.1-2b", "", nil, func(h *host) error {
 		ep := h.endpoint(h.network(natDoc), plainEndpoint)
 		h.must(h.join(h.namespace(hcn.HostNamespace), ep))
@@ -121,7 +125,6 @@ var neverProduced = map[string]string{
 	"ErrLayerAlreadyExists":        "layers have no names that a document could repeat",
 	"ErrRegkeyFailure":             "the model keeps nothing in a registry",
 	"ErrEndpointSharingDisabled":   "no published document switches sharing off; a second container shares (state 3)",
-	"ErrICSDisabled":               "the SharedAccess service is not modelled: it always runs",
 	"ErrNamespaceAttachFailed":     "a failure of the guest's agent; namespaces of guests are documents here",
 	"ErrEndpointNotLocal":          "requests about remote endpoints get 0x803b000f, which D.3-33 documents",
 	"ErrGCNModuleNotFound":         "answered inside a guest",

@@ -58,6 +58,9 @@ func (t *tx) createNetwork(id string, doc *hcn.Network, shape hcn.Shape) (*Netwo
 	case hcn.Mirrored, hcn.Infiniband, hcn.ConstrainedICS:
 		return nil, hcn.ErrorAt(hcn.ErrRequestUnsupported, "Type", string(n.Type), "a type that the model runs: it reads this one but has no data plane for it")
 	}
+	if n.Type == hcn.ICS && t.s.cfg.ICSDisabled {
+		return nil, hcn.ErrorAt(hcn.ErrICSDisabled, "Type", string(n.Type), "a host whose SharedAccess service can be started")
+	}
 	var err error
 	if doc.ID, err = t.chooseID(id, doc.ID, func(id string) bool { return t.next.NetworkByID(id) != nil }); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package ipstack
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sort"
 	"time"
 
@@ -15,6 +16,7 @@ type DHCPServerConfig struct {
 	Router      netip.Addr // invalid: none
 	DNS         netip.Addr // invalid: none
 	Lease       time.Duration
+	Taken       []netip.Addr // of the pool, but somebody's already: never assigned
 }
 
 // maxPool bounds a server's addresses.
@@ -43,7 +45,8 @@ type LeaseInfo struct {
 	MAC  wire.MAC
 }
 
-// ServeDHCP starts a server on the interface, in place of one that runs there.
+// ServeDHCP starts a server on the interface, in place of one that runs there:
+// leases of addresses that the new pool has too go on.
 func (s *Stack) ServeDHCP(i *Interface, cfg DHCPServerConfig) (*DHCPServer, error) {
 	if !cfg.First.Is4() || !cfg.Last.Is4() || cfg.Last.Less(cfg.First) {
 		return nil, fmt.Errorf("interface %s: a DHCP pool from %s to %s", i.cfg.Name, cfg.First, cfg.Last)
@@ -67,13 +70,19 @@ func (s *Stack) ServeDHCP(i *Interface, cfg DHCPServerConfig) (*DHCPServer, erro
 		srv.reply.DNS = []netip.Addr{cfg.DNS}
 	}
 	for a := cfg.First; a.IsValid() && !cfg.Last.Less(a); a = a.Next() {
-		if s.isOwn(a) || a == cfg.Router {
+		if s.isOwn(a) || a == cfg.Router || slices.Contains(cfg.Taken, a) {
 			continue
 		}
 		if len(srv.pool) >= maxPool {
 			return nil, fmt.Errorf("interface %s: a DHCP pool of more than %d addresses", i.cfg.Name, maxPool)
 		}
 		srv.pool = append(srv.pool, a)
+		if i.server == nil {
+			continue
+		}
+		if l, ok := i.server.leases[a]; ok {
+			srv.leases[a] = l
+		}
 	}
 	i.server = srv
 	return srv, nil
