@@ -67,6 +67,12 @@ type DropNamer interface {
 	DropNames() []string
 }
 
+// Player is a backend that answers for another one, which is the one that is
+// meant where expectations speak of a backend.
+type Player interface {
+	Plays() string // the name of the other backend
+}
+
 // ByScenario is a backend that keeps what belongs to different scenarios
 // apart, as recordings do. Whoever runs a scenario asks for its backend; what
 // that backend does must not depend on the name in any other way.

@@ -271,7 +271,11 @@ func (r *Runner) loadExpectations() error {
 
 // env is what the conditions of expectations are about.
 func (r *Runner) env() Env {
-	return Env{Backend: r.info.Backend, Profile: r.info.Profile, HNSVersion: r.info.HNSVersion, OSBuild: r.info.OSBuild, Now: r.cfg.Now()}
+	backend := r.info.Backend
+	if p, ok := r.cfg.Backend.(backends.Player); ok {
+		backend = p.Plays()
+	}
+	return Env{Backend: backend, Profile: r.info.Profile, HNSVersion: r.info.HNSVersion, OSBuild: r.info.OSBuild, Now: r.cfg.Now()}
 }
 
 // readExpectations reads all lines of the files, and says which files these

@@ -28,6 +28,7 @@ var (
 	_ backends.Backend    = (*Backend)(nil)
 	_ backends.ByScenario = (*Backend)(nil)
 	_ backends.DropNamer  = (*Backend)(nil)
+	_ backends.Player     = (*Backend)(nil)
 )
 
 // New makes a backend of a recording.
@@ -37,6 +38,9 @@ func New(rec *recording.Recording) *Backend {
 
 // Name is "replay".
 func (b *Backend) Name() string { return "replay" }
+
+// Plays is the name of the recorded backend.
+func (b *Backend) Plays() string { return b.rec.Header.Backend }
 
 // Header says what was recorded.
 func (b *Backend) Header() recording.Header { return b.rec.Header }

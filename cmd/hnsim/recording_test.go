@@ -19,6 +19,16 @@ func TestARecordingGivesTheSameResultsAgain(t *testing.T) {
 	}
 }
 
+func TestExpectationsSpeakOfWhatWasRecorded(t *testing.T) {
+	fails := mine(t, "fails.txtar")
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("e.expect", []byte("fail TRY-02 backend=sim reason=\"the file is wrong\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	hnsim(t, nil, "run", "--record", "r.hnsrec", fails)
+	hnsim(t, nil, "run", "--backend", "replay:r.hnsrec", "--expect", "e.expect", fails).check(t, 0, "1 failed as expected", "")
+}
+
 func TestWhatARecordingLacksIsSkippedAndSaid(t *testing.T) {
 	passes, fails := mine(t, "passes.txtar"), mine(t, "fails.txtar")
 	t.Chdir(t.TempDir())
