@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/hnsim/hnsim/backends"
@@ -91,6 +92,10 @@ func (c *comparison) step(a, b *Step) bool {
 			c.trouble(a.Line, l, r)
 			return false
 		}
+		if why := c.askedApart(&a.Calls[i], &b.Calls[i]); why != "" {
+			c.f.ApartLine, c.f.Apart = a.Line, fmt.Sprintf("line %d asks the sides for different things: %s", a.Line, why)
+			return false
+		}
 	}
 	// Packets explain a failed connection, not the other way round; documents
 	// name what is in packets.
@@ -107,6 +112,28 @@ func (c *comparison) step(a, b *Step) bool {
 	}
 	c.f.Lines++
 	return true
+}
+
+// askedApart says in what two stimuli contradict the mapping so far. Where
+// frames have no order, "the first packet that matches" may be another one on
+// each side, and what a check saves of it with it.
+func (c *comparison) askedApart(l, r *Call) string {
+	if !c.realTime || l.Do == nil || r.Do == nil {
+		return ""
+	}
+	d := c.draft()
+	for _, end := range [][2]netip.AddrPort{{l.Do.Src, r.Do.Src}, {l.Do.Dst, r.Do.Dst}} {
+		if end[0].Port() == end[1].Port() || !end[0].Addr().IsValid() || !end[1].Addr().IsValid() {
+			continue
+		}
+		if c.fixed.hasPort(end[0].Addr().String(), end[0].Port()) || c.fixed.hasPort(end[1].Addr().String(), end[1].Port()) {
+			return fmt.Sprintf("%v and %v", end[0], end[1])
+		}
+		if why := d.pair(portClass(l.Do.Proto), end[0].String(), end[1].String()); why != "" {
+			return fmt.Sprintf("%v and %v, but %s", end[0], end[1], why)
+		}
+	}
+	return ""
 }
 
 // trouble ends a comparison where a side gave no answer that counts.

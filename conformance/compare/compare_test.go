@@ -299,6 +299,23 @@ func TestWhatWasNotAskedAlikeIsNotComparable(t *testing.T) {
 	}
 }
 
+func TestSidesThatWereAskedForDifferentPacketsAreNotComparable(t *testing.T) {
+	// Two packets came in any order, and a check saved the port of the first.
+	ask := func(port string) *Transcript {
+		s := mkScript(one(udp(), udp(sport(50002))), one(udp(text("two"))))
+		s.Steps[1].Calls[0].Do.Proto = "udp"
+		s.Steps[1].Calls[0].Do.Dst = netip.MustParseAddrPort("10.0.0.1:" + port)
+		return s
+	}
+	f := Compare(ask("50001"), realTime(ask("50002")), Options{})
+	if f.Difference != nil || !strings.Contains(f.Apart, "line 2 asks the sides for different things: 10.0.0.1:50001 and 10.0.0.1:50002") {
+		t.Errorf("%q %+v", f.Apart, f.Difference)
+	}
+	if f := Compare(ask("50001"), realTime(ask("50001")), Options{}); f.Difference != nil || f.Apart != "" {
+		t.Errorf("%q %+v", f.Apart, f.Difference)
+	}
+}
+
 func answers(calls ...Call) *Transcript {
 	return &Transcript{VirtualTime: true, Steps: []*Step{{Line: 1, Command: "network h1 n net.json", Acts: true, Calls: calls}}}
 }

@@ -144,7 +144,8 @@ func (l *ledger) segmentNoise(o *backends.Observation, frame []byte, m *wire.Met
 		return normACKs
 	}
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%d %s %s %s %v %v %d %d %d %d ", side, o.Kind, o.Role, o.Peer, m.Src(frame), m.Dst(frame), m.SrcPort, m.DstPort, t.Seq(), t.Flags()&notes)
+	// A segment that comes by again with another TTL goes round in circles.
+	fmt.Fprintf(h, "%d %s %s %s %v %v %d %d %d %d %d ", side, o.Kind, o.Role, o.Peer, m.Src(frame), m.Dst(frame), m.SrcPort, m.DstPort, m.TTL(frame), t.Seq(), t.Flags()&notes)
 	h.Write(frame[m.Payload:m.End])
 	key := h.Sum64()
 	if l.segments[key] {
