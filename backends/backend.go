@@ -98,9 +98,9 @@ type WorldConfig struct {
 }
 
 // World is one topology of roles with its control planes. It is used from one
-// goroutine at a time. Every error that a bad request causes is a *UsageError
-// or an *hcn.Error; a world that does not know the answer says so with an
-// *UnansweredError; anything else is a harness error.
+// goroutine at a time. Every error that a bad request causes is a *UsageError,
+// an *UnsupportedError or an *hcn.Error; a world that does not know the answer
+// says so with an *UnansweredError; anything else is a harness error.
 type World interface {
 	// AddNode declares a host, router, external host or outer switch.
 	AddNode(ctx context.Context, n Node) error
@@ -148,6 +148,13 @@ func (e *UsageError) Error() string { return e.Msg }
 type UnansweredError struct{ Msg string }
 
 func (e *UnansweredError) Error() string { return e.Msg }
+
+// UnsupportedError is a request that makes sense but that this backend cannot
+// carry out, beyond what its capabilities say. The scenario that made it is
+// skipped with the text as the reason: it says nothing about the backend.
+type UnsupportedError struct{ Msg string }
+
+func (e *UnsupportedError) Error() string { return e.Msg }
 
 // NodeKind says what a node is.
 type NodeKind string

@@ -53,11 +53,16 @@ func (e *skipError) Error() string { return "skipped: " + e.reason }
 var errStop = errors.New("stopped")
 
 // harness passes on an error of something that cannot be refused. A request
-// that makes no sense to the backend is the scenario's mistake.
+// that makes no sense to the backend is the scenario's mistake; one that it
+// cannot carry out says nothing about it.
 func (r *run) harness(err error) error {
 	var usage *backends.UsageError
-	if errors.As(err, &usage) {
+	var cannot *backends.UnsupportedError
+	switch {
+	case errors.As(err, &usage):
 		return &scenarioError{err}
+	case errors.As(err, &cannot):
+		return &skipError{cannot.Msg}
 	}
 	return err
 }

@@ -1,0 +1,156 @@
+package linux
+
+import (
+	"net/netip"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+
+	"github.com/hnsim/hnsim/sim/hcn"
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// lastPort of the host's dynamic range.
+const lastPort = 65535
+
+// natRules translate: WinNAT's outbound side and published ports, and VFP's
+// outbound NAT, which the kernel carries out on the routed path.
+func (h *host) natRules() *ruleset {
+	pre := &chain{name: "prerouting", kind: nftables.ChainTypeNAT, hook: nftables.ChainHookPrerouting, prio: *nftables.ChainPriorityNATDest}
+	out := &chain{name: "output", kind: nftables.ChainTypeNAT, hook: nftables.ChainHookOutput, prio: *nftables.ChainPriorityNATDest}
+	post := &chain{name: "postrouting", kind: nftables.ChainTypeNAT, hook: nftables.ChainHookPostrouting, prio: *nftables.ChainPriorityNATSource}
+	for _, p := range h.sortedPorts() {
+		for _, m := range p.e.mappings() {
+			h.published(p.e, m, pre, out)
+		}
+	}
+	for _, n := range h.store.networks {
+		if n.kind == hcn.NAT {
+			h.natOut(n, post)
+		}
+	}
+	for _, p := range h.sortedPorts() {
+		for _, s := range p.e.snats() {
+			vfpOut(p.e, s, post)
+		}
+	}
+	return &ruleset{nftables.TableFamilyIPv4, []*chain{pre, out, post}, false}
+}
+
+// published leads a port of the host to the endpoint (rules NAT-30, NAT-36,
+// NAT-37).
+func (h *host) published(e *endpoint, m mapping, pre, out *chain) {
+	to := natTo(expr.NATTypeDestNAT, e.ipv4(), m.internal, m.internal)
+	k := h.store.profile.Knobs
+	for _, a := range h.publicAddresses() {
+		if m.vip.IsValid() && m.vip != a || !e.ipv4().IsValid() {
+			continue
+		}
+		match := on(ipDst(single(a)), l4proto(m.proto), dstPorts(m.external, m.external), to)
+		if k.NATHairpin == "drop" && e.net.kind == hcn.NAT {
+			pre.add(notIIF(e.net.bridge), match)
+		} else {
+			pre.add(match)
+		}
+		if e.net.kind == hcn.NAT && (k.LoopbackPublish || m.local) || e.net.kind != hcn.NAT && m.local {
+			out.add(match)
+		}
+	}
+	if e.net.kind == hcn.NAT && k.LoopbackPublish {
+		out.add(ipDst(single(netip.AddrFrom4([4]byte{127, 0, 0, 1}))), l4proto(m.proto), dstPorts(m.external, m.external), to)
+	}
+}
+
+// publicAddresses are the IPv4 addresses of the host's adapters.
+func (h *host) publicAddresses() []netip.Addr {
+	var out []netip.Addr
+	for _, u := range h.store.uplinks {
+		for _, a := range u.addrs {
+			if a.Addr().Is4() {
+				out = append(out, a.Addr())
+			}
+		}
+	}
+	return out
+}
+
+// natOut translates what leaves a nat network (rule NAT-10). What a published
+// port's container sends from it shows the published port.
+func (h *host) natOut(n *network, post *chain) {
+	for _, s := range n.subnets {
+		if !s.prefix.Addr().Is4() {
+			continue
+		}
+		public := h.publicAddresses()
+		if len(public) > 0 {
+			hairpin := on(ipSrc(s.prefix), ipDst(s.prefix), ctStatus(dstNAT))
+			for _, p := range []uint8{wire.ProtoTCP, wire.ProtoUDP} {
+				post.add(hairpin, l4proto(p), natTo(expr.NATTypeSourceNAT, public[0], firstDynamicPort, lastPort))
+			}
+		}
+		post.add(ipSrc(netip.MustParsePrefix("127.0.0.0/8")), oif(n.bridge), rule{&expr.Masq{}})
+		leaving := on(ipSrc(s.prefix), notOIF(n.bridge))
+		for _, e := range h.store.of(n) {
+			for _, m := range e.mappings() {
+				if len(public) > 0 && e.ipv4().IsValid() {
+					post.add(ipSrc(single(e.ipv4())), notOIF(n.bridge), l4proto(m.proto), srcPorts(m.internal, m.internal),
+						natTo(expr.NATTypeSourceNAT, public[0], m.external, m.external))
+				}
+			}
+		}
+		for _, p := range []uint8{wire.ProtoTCP, wire.ProtoUDP} {
+			post.add(leaving, l4proto(p), masquerade())
+		}
+		post.add(leaving, l4proto(wire.ProtoICMP), rule{&expr.Masq{}})
+	}
+}
+
+// masquerade takes the address of the interface and a port of the dynamic
+// range (rule NAT-12).
+func masquerade() rule {
+	return rule{&expr.Immediate{Register: 1, Data: be16(firstDynamicPort)}, &expr.Immediate{Register: 2, Data: be16(lastPort)},
+		&expr.Masq{ToPorts: true, RegProtoMin: 1, RegProtoMax: 2}}
+}
+
+// vfpOut is an OutBoundNAT policy. Only what the bridge rules let into the
+// host's stack comes here: exceptions have gone their own way.
+func vfpOut(e *endpoint, s snat, post *chain) {
+	if !e.ipv4().IsValid() || !s.to.IsValid() {
+		return
+	}
+	for _, p := range []uint8{wire.ProtoTCP, wire.ProtoUDP} {
+		post.add(mark(diverted), ipSrc(single(e.ipv4())), l4proto(p), natTo(expr.NATTypeSourceNAT, s.to, firstDynamicPort, lastPort))
+	}
+}
+
+// keepTTL gives back the hop that the routed path takes from packets of VFP
+// endpoints: VFP translates in the switch and counts no hop (rule L2B-08).
+func (h *host) keepTTL(fwd *chain) {
+	for _, p := range h.sortedPorts() {
+		e := p.e
+		if !e.net.kind.External() || len(e.snats()) == 0 || !e.ipv4().IsValid() || p.in == h.space {
+			continue
+		}
+		fwd.add(mark(diverted), ipSrc(single(e.ipv4())), oneHopMore())
+		fwd.add(ctStatus(srcNAT), ipDst(single(e.ipv4())), oneHopMore())
+	}
+}
+
+// ttlMap is the set that maps a hop limit to the next higher one.
+const ttlMap = "one-hop-more"
+
+// oneHopMore raises the hop limit by one.
+func oneHopMore() rule {
+	return rule{load(network3, 8, 1), &expr.Lookup{SourceRegister: 1, DestRegister: 1, IsDestRegSet: true, SetName: ttlMap},
+		&expr.Payload{OperationType: expr.PayloadWrite, SourceRegister: 1, Base: network3, Offset: 8, Len: 1,
+			CsumType: expr.CsumTypeInet, CsumOffset: 10}}
+}
+
+// addTTLMap makes the map in a table.
+func addTTLMap(c *nftables.Conn, t *nftables.Table) error {
+	var elements []nftables.SetElement
+	for i := range 255 {
+		elements = append(elements, nftables.SetElement{Key: []byte{byte(i)}, Val: []byte{byte(i + 1)}})
+	}
+	return c.AddSet(&nftables.Set{Table: t, Name: ttlMap, IsMap: true, KeyType: nftables.TypeInetProto, DataType: nftables.TypeInetProto}, elements)
+}

@@ -1,0 +1,271 @@
+package linux
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"github.com/google/nftables/xt"
+	"golang.org/x/sys/unix"
+
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// A rule is a row of expressions: conditions, then what to do.
+type rule []expr.Any
+
+// on joins parts to a rule.
+func on(parts ...rule) rule {
+	var r rule
+	for _, p := range parts {
+		r = append(r, p...)
+	}
+	return r
+}
+
+// dropGroup is the NFLOG group that every dropped packet goes to.
+const dropGroup = 7
+
+func equal(data []byte) expr.Any {
+	return &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: data}
+}
+
+func meta(key expr.MetaKey, data []byte) rule {
+	return rule{&expr.Meta{Key: key, Register: 1}, equal(data)}
+}
+
+func ifname(name string) []byte {
+	b := make([]byte, unix.IFNAMSIZ)
+	copy(b, name)
+	return b
+}
+
+func iif(name string) rule { return meta(expr.MetaKeyIIFNAME, ifname(name)) }
+func oif(name string) rule { return meta(expr.MetaKeyOIFNAME, ifname(name)) }
+
+func notIIF(name string) rule {
+	return rule{&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: ifname(name)}}
+}
+
+func notOIF(name string) rule {
+	return rule{&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: ifname(name)}}
+}
+
+func etherType(t uint16) rule { return meta(expr.MetaKeyPROTOCOL, be16(t)) }
+func l4proto(p uint8) rule    { return meta(expr.MetaKeyL4PROTO, []byte{p}) }
+
+// mark is the packet's mark, which the rules use as a note to later hooks.
+func mark(v uint32) rule { return meta(expr.MetaKeyMARK, binaryutil.NativeEndian.PutUint32(v)) }
+
+func setMark(v uint32) rule {
+	return rule{&expr.Immediate{Register: 1, Data: binaryutil.NativeEndian.PutUint32(v)},
+		&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1}}
+}
+
+func be16(v uint16) []byte { return binary.BigEndian.AppendUint16(nil, v) }
+
+func load(base expr.PayloadBase, off, n uint32) expr.Any {
+	return &expr.Payload{DestRegister: 1, Base: base, Offset: off, Len: n}
+}
+
+func payload(base expr.PayloadBase, off uint32, data []byte) rule {
+	return rule{load(base, off, uint32(len(data))), equal(data)}
+}
+
+func notPayload(base expr.PayloadBase, off uint32, data []byte) rule {
+	return rule{load(base, off, uint32(len(data))), &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: data}}
+}
+
+// write puts bytes into the frame; nothing there has a checksum.
+func write(base expr.PayloadBase, off uint32, data []byte) rule {
+	return rule{&expr.Immediate{Register: 1, Data: data},
+		&expr.Payload{OperationType: expr.PayloadWrite, SourceRegister: 1, Base: base, Offset: off, Len: uint32(len(data))}}
+}
+
+const (
+	link      = expr.PayloadBaseLLHeader
+	network3  = expr.PayloadBaseNetworkHeader
+	transport = expr.PayloadBaseTransportHeader
+)
+
+func ethDst(m wire.MAC) rule    { return payload(link, 0, m[:]) }
+func ethSrcNot(m wire.MAC) rule { return notPayload(link, 6, m[:]) }
+func toEthDst(m wire.MAC) rule  { return write(link, 0, m[:]) }
+func toEthSrc(m wire.MAC) rule  { return write(link, 6, m[:]) }
+
+// bits matches one byte under a mask.
+func bits(base expr.PayloadBase, off uint32, mask, value byte) rule {
+	return rule{load(base, off, 1), &expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{mask}, Xor: []byte{0}}, equal([]byte{value})}
+}
+
+// group matches broadcast and multicast frames, notGroup all others.
+func group() rule    { return bits(link, 0, 1, 1) }
+func notGroup() rule { return bits(link, 0, 1, 0) }
+
+// ARP for IPv4 over Ethernet: offsets into the message.
+const (
+	arpOp  = 6
+	arpSHA = 8
+	arpTHA = 18
+	arpTPA = 24
+)
+
+func arpRequest() rule            { return on(etherType(unix.ETH_P_ARP), payload(network3, arpOp, be16(1))) }
+func arpFor(ip netip.Addr) rule   { return payload(network3, arpTPA, ip.AsSlice()) }
+func toARPSender(m wire.MAC) rule { return write(network3, arpSHA, m[:]) }
+func toARPTarget(m wire.MAC) rule { return write(network3, arpTHA, m[:]) }
+func arpAnswer(mac wire.MAC) rule {
+	// struct ebt_arpreply_info: the address, padding, EBT_DROP.
+	info := xt.Unknown(append(append([]byte{}, mac[:]...), 0, 0, 0xFE, 0xFF, 0xFF, 0xFF))
+	return rule{&expr.Target{Name: "arpreply", Info: &info}}
+}
+
+// addr matches an address field against a prefix; its caller has matched the
+// family.
+func addr(off uint32, p netip.Prefix) rule {
+	n := uint32(p.Addr().BitLen() / 8)
+	if p.Bits() == 0 {
+		return nil
+	}
+	mask := make([]byte, n)
+	for i := range p.Bits() {
+		mask[i/8] |= 0x80 >> (i % 8)
+	}
+	return rule{load(network3, off, n),
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: n, Mask: mask, Xor: make([]byte, n)},
+		equal(p.Masked().Addr().AsSlice())}
+}
+
+func family(a netip.Addr) rule {
+	if a.Is4() {
+		return etherType(unix.ETH_P_IP)
+	}
+	return etherType(unix.ETH_P_IPV6)
+}
+
+// ipSrc and ipDst match the family, too.
+func ipSrc(p netip.Prefix) rule {
+	if p.Addr().Is4() {
+		return on(family(p.Addr()), addr(12, p))
+	}
+	return on(family(p.Addr()), addr(8, p))
+}
+
+func ipDst(p netip.Prefix) rule {
+	if p.Addr().Is4() {
+		return on(family(p.Addr()), addr(16, p))
+	}
+	return on(family(p.Addr()), addr(24, p))
+}
+
+func ports(off uint32, lo, hi uint16) rule {
+	if lo == hi {
+		return payload(transport, off, be16(lo))
+	}
+	return rule{load(transport, off, 2), &expr.Range{Op: expr.CmpOpEq, Register: 1, FromData: be16(lo), ToData: be16(hi)}}
+}
+
+func srcPorts(lo, hi uint16) rule { return ports(0, lo, hi) }
+func dstPorts(lo, hi uint16) rule { return ports(2, lo, hi) }
+
+func ctState(bits uint32) rule {
+	return rule{&expr.Ct{Key: expr.CtKeySTATE, Register: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)}}
+}
+
+func known() rule { return ctState(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED) }
+
+// Bits of a connection's status, linux/netfilter/nf_conntrack_common.h.
+const (
+	srcNAT = 1 << 4 // IPS_SRC_NAT
+	dstNAT = 1 << 5 // IPS_DST_NAT
+)
+
+// ctStatus matches connections that have one of the bits.
+func ctStatus(bits uint32) rule {
+	return rule{&expr.Ct{Key: expr.CtKeySTATUS, Register: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)}}
+}
+
+func accept() rule  { return rule{&expr.Verdict{Kind: expr.VerdictAccept}} }
+func discard() rule { return rule{&expr.Verdict{Kind: expr.VerdictDrop}} }
+
+// drop discards a packet and reports it under the contract's name, with the
+// place: an endpoint's id, or "".
+func drop(reason, place string) rule {
+	return rule{&expr.Log{Key: 1<<unix.NFTA_LOG_GROUP | 1<<unix.NFTA_LOG_PREFIX | 1<<unix.NFTA_LOG_QTHRESHOLD, Group: dropGroup, QThreshold: 1,
+		Data: []byte(reason + " " + place)}, &expr.Verdict{Kind: expr.VerdictDrop}}
+}
+
+// natTo translates to an address and a range of ports; ports 0 keep them.
+func natTo(kind expr.NATType, to netip.Addr, lo, hi uint16) rule {
+	r := rule{&expr.Immediate{Register: 1, Data: to.AsSlice()}}
+	n := &expr.NAT{Type: kind, Family: unix.NFPROTO_IPV4, RegAddrMin: 1}
+	if to.Is6() {
+		n.Family = unix.NFPROTO_IPV6
+	}
+	if lo != 0 {
+		r = append(r, &expr.Immediate{Register: 2, Data: be16(lo)}, &expr.Immediate{Register: 3, Data: be16(hi)})
+		n.RegProtoMin, n.RegProtoMax, n.Specified = 2, 3, true
+	}
+	return append(r, n)
+}
+
+// ruleset is a table that is replaced as a whole.
+type ruleset struct {
+	family nftables.TableFamily
+	chains []*chain
+	ttl    bool // rules use ttlMap
+}
+
+// chain is a base chain with its rules.
+type chain struct {
+	name  string
+	kind  nftables.ChainType
+	hook  *nftables.ChainHook
+	prio  nftables.ChainPriority
+	rules []rule
+}
+
+func (c *chain) add(parts ...rule) { c.rules = append(c.rules, on(parts...)) }
+
+// tableName of everything that the backend programs.
+const tableName = "hnsim"
+
+// install replaces the tables of a namespace in one transaction.
+func (s *space) install(sets ...*ruleset) error {
+	c, err := s.nft()
+	if err != nil {
+		return err
+	}
+	for _, rs := range sets {
+		t := &nftables.Table{Family: rs.family, Name: tableName}
+		c.AddTable(t) // so that the next line finds one
+		c.DelTable(t)
+		c.AddTable(t)
+		if rs.ttl {
+			if err := addTTLMap(c, t); err != nil {
+				return err
+			}
+		}
+		for _, ch := range rs.chains {
+			if len(ch.rules) == 0 {
+				continue
+			}
+			prio := ch.prio
+			nc := c.AddChain(&nftables.Chain{Name: ch.name, Table: t, Type: ch.kind, Hooknum: ch.hook, Priority: &prio})
+			for _, r := range ch.rules {
+				c.AddRule(&nftables.Rule{Table: t, Chain: nc, Exprs: r})
+			}
+		}
+	}
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("rules of %s: %w", s.name, err)
+	}
+	return nil
+}

@@ -1,0 +1,300 @@
+package linux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// Do carries out a stimulus and waits until nothing is in flight.
+func (w *world) Do(_ context.Context, s backends.Stimulus) (backends.Outcome, error) {
+	out, err := w.carryOut(s)
+	if out.ID == 0 {
+		w.ids++
+		out.ID = w.ids
+	}
+	return out, errors.Join(err, w.rest())
+}
+
+func (w *world) carryOut(s backends.Stimulus) (backends.Outcome, error) {
+	if s.Kind == backends.SendFrame {
+		return w.sendFrame(s)
+	}
+	in, dev, err := w.role(s.Role)
+	if err != nil {
+		return backends.Outcome{}, err
+	}
+	switch s.Kind {
+	case backends.SendPacket:
+		return w.sendAll(in, s)
+	case backends.TCPConnect:
+		return w.connect(in, s)
+	case backends.Ping:
+		return w.ping(in, s)
+	case backends.Listen:
+		return w.listen(in, s)
+	case backends.ARPProbe:
+		return w.resolve(in, dev, s)
+	case backends.Bind, backends.DHCPStart:
+		return backends.Outcome{}, unsupported("%s has no counterpart on the Linux backend", s.Kind)
+	}
+	return backends.Outcome{}, usage("unknown stimulus %q", s.Kind)
+}
+
+// Advance really waits, TimeScale times faster than the contract's clock: the
+// kernel's timers are set to run that much faster.
+func (w *world) Advance(ctx context.Context, d time.Duration) error {
+	if d < 0 {
+		return usage("time does not run backwards: advance %v", d)
+	}
+	real := d / TimeScale
+	if real > longestWait {
+		return unsupported("advance %v takes %v here, more than %v", d, real, longestWait)
+	}
+	end := time.Now().Add(real)
+	for time.Now().Before(end) && ctx.Err() == nil {
+		if _, err := w.loop.once(min(time.Until(end), 50*time.Millisecond)); err != nil {
+			return err
+		}
+	}
+	w.skipped += d - real
+	return errors.Join(ctx.Err(), w.rest())
+}
+
+// longestWait that one Advance may take.
+const longestWait = 26 * time.Second
+
+// Now is the contract's time: the clock's, and what Advance left out.
+func (w *world) Now() time.Duration { return time.Since(w.begun) + w.skipped }
+
+// sendAll sends as many equal packets as the stimulus wants.
+func (w *world) sendAll(in *space, s backends.Stimulus) (out backends.Outcome, err error) {
+	if s.Every > 0 && time.Duration(s.Count)*s.Every > longestWait {
+		return out, unsupported("%d packets %v apart take longer than %v", s.Count, s.Every, longestWait)
+	}
+	packets, local, err := w.packets(in, s)
+	if err != nil {
+		return out, err
+	}
+	out = backends.Outcome{OK: true, Local: local}
+	for i := range max(s.Count, 1) {
+		if i > 0 && s.Every > 0 {
+			if err := w.loop.until(s.Every, func() bool { return false }); err != nil {
+				return out, err
+			}
+		}
+		if i > 0 && i%1000 == 0 {
+			if err := w.loop.quiet(time.Millisecond); err != nil {
+				return out, err
+			}
+		}
+		if out.Detail, err = in.sendIP(packets, s.Dst.Addr()); err != nil || out.Detail != "" {
+			out.OK = false
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// packets builds the packet of a stimulus, in its fragments.
+func (w *world) packets(in *space, s backends.Stimulus) ([][]byte, netip.AddrPort, error) {
+	src := s.Src.Addr()
+	mtu := maxFrame
+	if s.Dst.Addr().IsMulticast() || s.Dst.Addr() == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		mtu = defaultMTU
+	} else if a, m, ok := in.routeTo(s.Dst.Addr()); ok {
+		mtu = m
+		if !src.IsValid() {
+			src = a
+		}
+	}
+	if !src.IsValid() {
+		return nil, netip.AddrPort{}, nil // sending will say that there is no route
+	}
+	port := s.Src.Port()
+	if port == 0 && s.Proto == "udp" {
+		w.ephem++
+		port = w.ephem
+	}
+	f, err := w.build(s, netip.AddrPortFrom(src, port))
+	if err != nil {
+		return nil, netip.AddrPort{}, err
+	}
+	frame, err := f.Build()
+	if err != nil {
+		return nil, netip.AddrPort{}, usage("send: %v", err)
+	}
+	frames := [][]byte{frame}
+	switch {
+	case len(s.Fragments) > 0 && src.Is4():
+		frames = wire.FragmentIPv4(frame, s.Fragments)
+		if s.FragmentOrder != nil {
+			var ordered [][]byte
+			for _, i := range s.FragmentOrder {
+				ordered = append(ordered, frames[i])
+			}
+			frames = ordered
+		}
+	case len(s.Fragments) > 0:
+		return nil, netip.AddrPort{}, unsupported("IPv6 fragments of given sizes")
+	case len(frame)-wire.EthernetLen > mtu && !s.DF:
+		frames, _ = wire.Fragment(frame, mtu, f.IP.ID)
+	}
+	return frames, netip.AddrPortFrom(src, port), nil
+}
+
+// build is the packet of a stimulus as a frame; its Ethernet header is not
+// used.
+func (w *world) build(s backends.Stimulus, src netip.AddrPort) (*wire.Frame, error) {
+	w.ipID++
+	f := &wire.Frame{Payload: s.Payload,
+		IP: &wire.IPFields{Src: src.Addr(), Dst: s.Dst.Addr(), TTL: s.TTL, TOS: s.TOS, DF: s.DF && src.Addr().Is4(), ID: uint32(w.ipID)}}
+	if s.IPID != 0 {
+		f.IP.ID = uint32(s.IPID)
+	}
+	switch s.Proto {
+	case "udp":
+		f.UDP = &wire.UDPFields{SrcPort: src.Port(), DstPort: s.Dst.Port(), NoChecksum: s.NoChecksum}
+	case "tcp":
+		flags, err := tcpFlags(s.TCPFlags)
+		if err != nil {
+			return nil, err
+		}
+		if src.Port() == 0 {
+			return nil, usage("send tcp: a segment needs a source port")
+		}
+		f.TCP = &wire.TCPFields{SrcPort: src.Port(), DstPort: s.Dst.Port(), Seq: s.Seq, Ack: s.Ack, Flags: flags, Window: 64240}
+	case "icmp", "icmp6":
+		f.ICMP = &wire.ICMPFields{Type: s.ICMPType, Code: s.ICMPCode, ID: s.ICMPID, Seq: s.ICMPSeq}
+	default:
+		n, err := strconv.ParseUint(s.Proto, 10, 8)
+		if err != nil {
+			return nil, usage("send: protocol %q: expected udp, tcp, icmp, icmp6 or a number", s.Proto)
+		}
+		f.IP.Proto = uint8(n)
+	}
+	return f, nil
+}
+
+func tcpFlags(s string) (uint8, error) {
+	var f uint8
+	for _, c := range s {
+		bit, ok := map[rune]uint8{'F': wire.TCPFin, 'S': wire.TCPSyn, 'R': wire.TCPRst, 'P': wire.TCPPsh,
+			'A': wire.TCPAck, 'U': wire.TCPUrg, 'E': wire.TCPEce, 'C': wire.TCPCwr}[c]
+		if !ok {
+			return 0, usage("TCP flags %q: expected letters of FSRPAUEC", s)
+		}
+		f |= bit
+	}
+	return f, nil
+}
+
+// routeTo is the source address and the MTU towards a destination.
+func (s *space) routeTo(dst netip.Addr) (netip.Addr, int, bool) {
+	routes, err := s.nl.RouteGet(net.IP(dst.AsSlice()))
+	if err != nil || len(routes) == 0 {
+		return netip.Addr{}, 0, false
+	}
+	src, _ := netip.AddrFromSlice(routes[0].Src)
+	mtu := defaultMTU
+	if l, err := s.nl.LinkByIndex(routes[0].LinkIndex); err == nil {
+		mtu = l.Attrs().MTU
+	}
+	return src.Unmap(), mtu, true
+}
+
+// sendIP gives packets to the namespace's IP stack, which routes them and
+// resolves the neighbour. detail says why the stack would not.
+func (s *space) sendIP(frames [][]byte, dst netip.Addr) (detail string, err error) {
+	if len(frames) == 0 {
+		return "no route to " + dst.String(), nil
+	}
+	err = s.do(func() error {
+		fd, to, err := rawSocket(dst)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		for _, f := range frames {
+			err := unix.Sendto(fd, f[wire.EthernetLen:], 0, to)
+			switch {
+			case errors.Is(err, unix.EPERM): // a rule discarded it: it is on its way, as far as the sender knows
+			case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH):
+				detail = "no route to " + dst.String()
+				return nil
+			case errors.Is(err, unix.EMSGSIZE):
+				detail = "longer than the interface's MTU"
+				return nil
+			case err != nil:
+				return fmt.Errorf("sending from %s to %s: %w", s.name, dst, err)
+			}
+		}
+		return nil
+	})
+	return detail, err
+}
+
+// rawSocket sends whole IP packets.
+func rawSocket(dst netip.Addr) (int, unix.Sockaddr, error) {
+	if dst.Is4() {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+		if err == nil {
+			err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
+		}
+		return fd, &unix.SockaddrInet4{Addr: dst.As4()}, err
+	}
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_HDRINCL, 1)
+	}
+	return fd, &unix.SockaddrInet6{Addr: dst.As16()}, err
+}
+
+// sendFrame puts raw bytes on a role's interface, or, OnWire, on the wire
+// towards a node.
+func (w *world) sendFrame(s backends.Stimulus) (backends.Outcome, error) {
+	if wire.VerifyChecksums(s.Frame) != nil {
+		w.inject = true
+	}
+	nd := w.nodes[s.Role]
+	if s.OnWire {
+		if nd == nil {
+			return backends.Outcome{}, usage("frame -wire: %q is no host, router or external machine", s.Role)
+		}
+		return backends.Outcome{OK: true}, w.fabric.sendRaw(nd.nics[0].plug, s.Frame)
+	}
+	in, dev, err := w.role(s.Role)
+	if err != nil {
+		return backends.Outcome{}, err
+	}
+	return backends.Outcome{OK: true}, in.sendRaw(dev, s.Frame)
+}
+
+// sendRaw transmits a frame from an interface.
+func (s *space) sendRaw(dev string, frame []byte) error {
+	l, err := s.link(dev)
+	if err != nil {
+		return err
+	}
+	return s.do(func() error {
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		to := &unix.SockaddrLinklayer{Protocol: hostToNet(uint16(frame[12])<<8 | uint16(frame[13])), Ifindex: l.Attrs().Index}
+		if err := unix.Sendto(fd, frame, 0, to); err != nil {
+			return fmt.Errorf("a frame of %d bytes from %s in %s: %w", len(frame), dev, s.name, err)
+		}
+		return nil
+	})
+}
