@@ -21,7 +21,11 @@ const diverted = 1
 func (h *host) bridgeRules() *ruleset {
 	pre := &chain{name: "prerouting", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, prio: *nftables.ChainPriorityRaw}
 	fwd := &chain{name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, prio: *nftables.ChainPriorityFilter}
+	for _, u := range h.store.uplinks {
+		fwd.add(noEcho(u.nic))
+	}
 	for _, p := range h.sortedPorts() {
+		fwd.add(noEcho(p.dev))
 		pre.add(iif(p.dev), ethSrcNot(p.e.mac), drop("MacSpoof", p.e.doc.ID))
 	}
 	for _, p := range h.sortedPorts() {
@@ -121,7 +125,7 @@ func (h *host) l2bridgeIn(p *port, pre *chain) {
 		if a.Addr().Is6() {
 			continue
 		}
-		pre.add(iif(n.uplink.nic), arpRequest(), arpFor(a.Addr()), arpAnswer(mac))
+		pre.add(iif(n.uplink.nic), arpRequest(), arpFor(a.Addr()), arpAnswer(a.Addr(), mac))
 		pre.add(in, etherType(unix.ETH_P_ARP), arpFor(a.Addr()), toARPTarget(p.e.mac), toEthDst(p.e.mac), accept())
 	}
 }
@@ -132,12 +136,12 @@ func (h *host) overlayOut(p *port, pre *chain) {
 	n, from := p.e.net, iif(p.dev)
 	for _, s := range n.subnets {
 		if s.gateway.IsValid() && s.gateway.Is4() {
-			pre.add(from, arpRequest(), arpFor(s.gateway), arpAnswer(n.drMAC))
+			pre.add(from, arpRequest(), arpFor(s.gateway), arpAnswer(s.gateway, n.drMAC))
 		}
 	}
 	for _, o := range h.store.of(n) {
 		if o != p.e && o.ipv4().IsValid() && !o.mac.IsZero() {
-			pre.add(from, arpRequest(), arpFor(o.ipv4()), arpAnswer(o.mac))
+			pre.add(from, arpRequest(), arpFor(o.ipv4()), arpAnswer(o.ipv4(), o.mac))
 		}
 	}
 	pre.add(from, etherType(unix.ETH_P_ARP), discard())

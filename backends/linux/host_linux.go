@@ -66,6 +66,9 @@ func (w *world) newHost(nd *node) (*host, error) {
 		if err := h.space.enslave(u.nic, u.bridge, false); err != nil {
 			return nil, err
 		}
+		if err := h.space.echoes(u.nic); err != nil {
+			return nil, err
+		}
 		c.stack = u.bridge
 		if err := h.watch.at(h.space, c.dev, &point{node: name}); err != nil {
 			return nil, err
@@ -351,6 +354,9 @@ func (h *host) wires(p *port) error {
 		}
 	}
 	if err := h.space.enslave(p.dev, p.e.net.bridge, true); err != nil {
+		return err
+	}
+	if err := h.space.echoes(p.dev); err != nil {
 		return err
 	}
 	return h.space.static(p.dev, p.e.mac)

@@ -106,6 +106,12 @@ func (s *space) enslave(name, bridge string, fixed bool) error {
 	})
 }
 
+// echoes lets a bridge port send back what it received: rules turn ARP requests
+// into replies.
+func (s *space) echoes(port string) error {
+	return s.with(port, "hairpin mode", func(l netlink.Link) error { return s.nl.LinkSetHairpin(l, true) })
+}
+
 // static enters an address of a bridge's table at a port.
 func (s *space) static(port string, mac wire.MAC) error {
 	return s.with(port, "address table", func(l netlink.Link) error {

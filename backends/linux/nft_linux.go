@@ -8,7 +8,6 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
-	"github.com/google/nftables/xt"
 	"golang.org/x/sys/unix"
 
 	"github.com/hnsim/hnsim/sim/wire"
@@ -109,6 +108,7 @@ func notGroup() rule { return bits(link, 0, 1, 0) }
 const (
 	arpOp  = 6
 	arpSHA = 8
+	arpSPA = 14
 	arpTHA = 18
 	arpTPA = 24
 )
@@ -117,10 +117,30 @@ func arpRequest() rule            { return on(etherType(unix.ETH_P_ARP), payload
 func arpFor(ip netip.Addr) rule   { return payload(network3, arpTPA, ip.AsSlice()) }
 func toARPSender(m wire.MAC) rule { return write(network3, arpSHA, m[:]) }
 func toARPTarget(m wire.MAC) rule { return write(network3, arpTHA, m[:]) }
-func arpAnswer(mac wire.MAC) rule {
-	// struct ebt_arpreply_info: the address, padding, EBT_DROP.
-	info := xt.Unknown(append(append([]byte{}, mac[:]...), 0, 0, 0xFE, 0xFF, 0xFF, 0xFF))
-	return rule{&expr.Target{Name: "arpreply", Info: &info}}
+
+// answered is the mark of a request that a rule has turned into its answer: it
+// alone may leave by the port that it came from.
+const answered = 2
+
+// arpAnswer turns a request for an address into the reply that mac has it. The
+// bridge sends it back to the port that it came from.
+func arpAnswer(ip netip.Addr, mac wire.MAC) rule {
+	return on(
+		move(network3, arpSHA, arpTHA, 6), move(network3, arpSPA, arpTPA, 4),
+		write(network3, arpOp, be16(2)), toARPSender(mac), write(network3, arpSPA, ip.AsSlice()),
+		move(link, 6, 0, 6), toEthSrc(mac), setMark(answered), accept())
+}
+
+// move copies bytes inside of a header.
+func move(base expr.PayloadBase, from, to, n uint32) rule {
+	return rule{load(base, from, n), &expr.Payload{OperationType: expr.PayloadWrite, SourceRegister: 1, Base: base, Offset: to, Len: n}}
+}
+
+// noEcho keeps a bridge port, which may send back what it received, from doing
+// so with anything but answers.
+func noEcho(dev string) rule {
+	return on(iif(dev), oif(dev), rule{&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(answered)}}, discard())
 }
 
 // addr matches an address field against a prefix; its caller has matched the
@@ -234,7 +254,7 @@ type chain struct {
 
 func (c *chain) add(parts ...rule) { c.rules = append(c.rules, on(parts...)) }
 
-// tableName of everything that the backend programs.
+// tableName is that of everything that the backend programs.
 const tableName = "hnsim"
 
 // install replaces the tables of a namespace in one transaction.
