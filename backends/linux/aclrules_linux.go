@@ -2,17 +2,37 @@ package linux
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/hnsim/hnsim/sim/hcn"
 	"github.com/hnsim/hnsim/sim/wire"
 )
 
 // Marks of the direction of a packet through a port.
 const (
-	goingOut = 1
-	comingIn = 2
+	goingOut    = 1
+	comingIn    = 2
+	toTranslate = 3
 )
+
+// multicast and everything above it, broadcast included.
+var multicast = netip.MustParsePrefix("224.0.0.0/3")
+
+// tunnelACLs are rules for pseudo-protocol 252: what would be encapsulated
+// (rule ACL-34).
+func (h *host) tunnelACLs(p *port, from rule, pre *chain) {
+	for _, a := range p.e.acls(h.store.profile.Knobs.ACLTie) {
+		if slices.Contains(a.protocols, hcn.VXLANProtocol) && !a.in {
+			if a.block {
+				pre.add(from, drop("VfpBlock", p.e.doc.ID))
+			}
+			return
+		}
+	}
+}
 
 // aclList writes the rules of one kind and direction: the first that matches
 // decides.
@@ -23,6 +43,9 @@ func (h *host) aclList(p *port, acls []acl, host, in bool, fwd *chain) {
 	}
 	any := false
 	for _, a := range acls {
+		if slices.Contains(a.protocols, hcn.VXLANProtocol) {
+			continue // see tunnelACLs
+		}
 		if a.host != host || a.in != in || a.emptyLocal || a.emptyPeer {
 			any = any || a.host == host && a.in == in
 			continue

@@ -2,7 +2,6 @@ package linux
 
 import (
 	"net/netip"
-	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -24,8 +23,13 @@ func (h *host) bridgeRules() *ruleset {
 	for _, u := range h.store.uplinks {
 		fwd.add(noEcho(u.nic))
 	}
+	in := &chain{name: "input", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookInput, prio: *nftables.ChainPriorityFilter}
 	for _, p := range h.sortedPorts() {
 		fwd.add(noEcho(p.dev))
+		for _, c := range []*chain{pre, in} {
+			c.add(iif(p.dev), reserved(), drop("ReservedMulticast", p.e.doc.ID))
+		}
+		h.isolated(p, fwd)
 		pre.add(iif(p.dev), ethSrcNot(p.e.mac), drop("MacSpoof", p.e.doc.ID))
 	}
 	for _, p := range h.sortedPorts() {
@@ -38,11 +42,87 @@ func (h *host) bridgeRules() *ruleset {
 		}
 	}
 	for _, n := range h.store.networks {
-		if n.kind == hcn.Overlay {
+		switch {
+		case n.kind == hcn.Overlay:
 			h.overlayIn(n, pre, fwd)
+		case !n.kind.External():
+			h.insideOnly(n, pre)
+		}
+		h.blocked(n, pre)
+	}
+	return &ruleset{nftables.TableFamilyBridge, []*chain{pre, fwd, in}, false}
+}
+
+// reserved matches addresses that no bridge passes on (rule VS-16).
+func reserved() rule {
+	return on(payload(link, 0, []byte{0x01, 0x80, 0xC2, 0, 0}), bits(link, 5, 0xF0, 0))
+}
+
+// isolated keeps an endpoint with DisableInterComputeCommunication apart from
+// the others of its network.
+func (h *host) isolated(p *port, fwd *chain) {
+	for _, o := range h.sortedPorts() {
+		if o == p || o.e.net != p.e.net || p.e.doc.Flags&hcn.DisableICC == 0 {
+			continue
+		}
+		fwd.add(iif(p.dev), oif(o.dev), notARP(), drop("PortAcl", p.e.doc.ID))
+		fwd.add(iif(o.dev), oif(p.dev), notARP(), drop("PortAcl", p.e.doc.ID))
+	}
+}
+
+// insideOnly are networks without a wire: unknown addresses lead nowhere (rule
+// VS-11), and a nat network's gateway knows no IPv6 (rule NAT-07).
+func (h *host) insideOnly(n *network, pre *chain) {
+	for _, p := range h.sortedPorts() {
+		if p.e.net != n {
+			continue
+		}
+		from := on(iif(p.dev), notGroup())
+		if n.kind == hcn.NAT {
+			pre.add(from, ethDst(n.hostMAC), etherType(unix.ETH_P_IPV6), drop("NatNoIPv6", ""))
+		}
+		if n.kind != hcn.Private {
+			pre.add(from, ethDst(n.hostMAC), accept())
+		}
+		for _, o := range h.sortedPorts() {
+			if o.e.net == n {
+				pre.add(from, ethDst(o.e.mac), accept())
+			}
+		}
+		pre.add(from, drop("UnknownUnicast", p.e.doc.ID))
+	}
+}
+
+// blocked names what is lost for an endpoint whose port does not exist yet
+// (step 1 of the pipeline).
+func (h *host) blocked(n *network, pre *chain) {
+	for _, e := range h.store.of(n) {
+		if !e.remote && h.ports[e] == nil {
+			for _, dev := range h.devices(n) {
+				pre.add(iif(dev), ethDst(e.mac), drop("PortBlocked", e.doc.ID))
+			}
 		}
 	}
-	return &ruleset{nftables.TableFamilyBridge, []*chain{pre, fwd}, false}
+}
+
+// devices are the ports of a network's bridge: endpoints, and the wire or the
+// tunnels.
+func (h *host) devices(n *network) []string {
+	var out []string
+	for _, p := range h.sortedPorts() {
+		if p.e.net == n {
+			out = append(out, p.dev)
+		}
+	}
+	switch {
+	case n.kind == hcn.Overlay:
+		for _, vni := range n.vnis() {
+			out = append(out, tunnelDev(vni))
+		}
+	case n.uplink != nil:
+		out = append(out, n.uplink.nic)
+	}
+	return out
 }
 
 // toHost makes a frame one for the host's stack.
@@ -51,32 +131,14 @@ func toHost(mac wire.MAC) rule {
 		&expr.Meta{Key: expr.MetaKeyPKTTYPE, SourceRegister: true, Register: 1}})
 }
 
-// divert leads what an OutBoundNAT policy translates into the host's stack
-// (rules L2B-21, L2B-22, OV-20).
+// divertMAC is where the rules of a port send what an OutBoundNAT policy
+// translates: they know the connection, those of the switch know the way.
+var divertMAC = wire.MAC{0x02, 0, 0, 0, 0, 0x01}
+
+// divert leads it into the host's stack.
 func (h *host) divert(p *port, mac wire.MAC, pre *chain) {
-	e := p.e
-	for _, s := range e.snats() {
-		for _, proto := range []uint8{wire.ProtoTCP, wire.ProtoUDP} {
-			match := on(iif(p.dev), etherType(unix.ETH_P_IP), l4proto(proto), notGroup())
-			for _, x := range s.exceptions {
-				match = append(match, notTo(x)...)
-			}
-			for _, o := range h.store.of(e.net) {
-				if !o.remote && o.ipv4().IsValid() {
-					match = append(match, notTo(single(o.ipv4()))...)
-				}
-			}
-			for _, a := range h.publicAddresses() {
-				match = append(match, notTo(single(a))...)
-			}
-			act := on(setMark(diverted), toHost(mac), accept())
-			if len(s.destinations) == 0 {
-				pre.add(match, act)
-			}
-			for _, d := range s.destinations {
-				pre.add(match, ipDst(d), act)
-			}
-		}
+	if len(p.e.snats()) > 0 {
+		pre.add(iif(p.dev), ethDst(divertMAC), setMark(diverted), toHost(mac), accept())
 	}
 }
 
@@ -107,10 +169,31 @@ func (h *host) l2bridgeOut(p *port, pre, fwd *chain) {
 	if p.in != h.space {
 		h.divert(p, p.e.net.hostMAC, pre)
 	}
+	for _, o := range h.store.of(p.e.net) {
+		if o != p.e && !o.remote && p.in != h.space {
+			for _, a := range o.addrs {
+				pre.add(iif(p.dev), notGroup(), ipDst(single(a.Addr())), toEthDst(o.mac), accept()) // rule L2B-16
+			}
+		}
+	}
+	h.sdnRoutes(p, pre)
 	mac := p.e.net.sourceMAC()
 	out := on(iif(p.dev), oif(p.e.net.uplink.nic))
 	fwd.add(out, etherType(unix.ETH_P_ARP), toARPSender(mac))
 	fwd.add(out, toEthSrc(mac))
+}
+
+// sdnRoutes lead prefixes with NeedEncap to the host (rule L2B-29).
+func (h *host) sdnRoutes(p *port, pre *chain) {
+	for _, pol := range hcn.FindPolicies(p.e.doc.Policies, hcn.PolicySDNRoute) {
+		s, err := hcn.DecodeSettings[hcn.SDNRouteSettings](pol)
+		if err != nil || !s.NeedEncap {
+			continue
+		}
+		for _, d := range prefixes([]string{s.DestinationPrefix}) {
+			pre.add(iif(p.dev), notGroup(), ipDst(d), toHost(p.e.net.hostMAC), accept())
+		}
+	}
 }
 
 // l2bridgeIn leads what comes from the wire for the host's address to the
@@ -146,6 +229,7 @@ func (h *host) overlayOut(p *port, pre *chain) {
 	}
 	pre.add(from, etherType(unix.ETH_P_ARP), discard())
 	pre.add(from, group(), accept())
+	h.divert(p, n.drMAC, pre)
 	ip := on(from, etherType(unix.ETH_P_IP))
 	for _, o := range h.store.of(n) {
 		if !o.ipv4().IsValid() || o.mac.IsZero() {
@@ -159,10 +243,10 @@ func (h *host) overlayOut(p *port, pre *chain) {
 		pre.add(to, ethDst(n.drMAC), toEthDst(o.mac), toEthSrc(n.drMAC), accept())
 		pre.add(to, accept())
 	}
+	h.tunnelACLs(p, from, pre)
 	for _, r := range n.remoteRoutes() {
 		pre.add(ip, addr(16, r.dst), toEthDst(r.mac), toEthSrc(n.drMAC), accept())
 	}
-	h.divert(p, n.drMAC, pre)
 	if h.reachable(n) {
 		for _, a := range h.publicAddresses() {
 			pre.add(ip, addr(16, single(a)), toHost(n.drMAC), accept())
@@ -198,44 +282,4 @@ func (h *host) overlayIn(n *network, pre, fwd *chain) {
 		pre.add(from, ethDst(n.drMAC), drop("NotLocal", ""))
 		pre.add(from, drop("UnknownInnerMac", ""))
 	}
-}
-
-// portRules are the ACLs of an endpoint, in the namespace of its port: there
-// they see the endpoint's own addresses in both directions (rule ACL-09).
-func (h *host) portRules(p *port) error {
-	acls := p.e.acls(h.store.profile.Knobs.ACLTie)
-	value := "0"
-	if len(acls) > 0 {
-		value = "1"
-	}
-	for _, f := range []string{"iptables", "ip6tables"} {
-		if err := p.inside.sysctl("net/bridge/bridge-nf-call-"+f, value); err != nil {
-			return err
-		}
-	}
-	note := &chain{name: "direction", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, prio: *nftables.ChainPriorityRaw}
-	// An accepting rule ends its chain only: a packet must pass the rules of
-	// the switch and those of the host's firewall (rule ACL-08).
-	sw := &chain{name: "switch", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, prio: *nftables.ChainPriorityFilter}
-	fw := &chain{name: "firewall", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, prio: *nftables.ChainPriorityFilter + 1}
-	if len(acls) > 0 {
-		note.add(iif("up"), setMark(goingOut))
-		note.add(iif("down"), setMark(comingIn))
-		for _, c := range []*chain{sw, fw} {
-			c.add(known(), accept())
-			for _, in := range []bool{false, true} {
-				h.aclList(p, acls, c == fw, in, c)
-			}
-		}
-	}
-	if err := p.inside.install(&ruleset{nftables.TableFamilyBridge, []*chain{note}, false}, &ruleset{nftables.TableFamilyINet, []*chain{sw, fw}, false}); err != nil {
-		return err
-	}
-	text := strings.Join(describe(acls), "\n")
-	if text != p.acls {
-		// Rules changed: live flows are looked at anew (rule ACL-11).
-		p.acls = text
-		return p.inside.forgetFlows()
-	}
-	return nil
 }

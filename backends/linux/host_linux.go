@@ -77,6 +77,9 @@ func (w *world) newHost(nd *node) (*host, error) {
 			return nil, err
 		}
 	}
+	if err := h.space.sysctl("net/ipv4/conf/all/route_localnet", "1"); err != nil { // rule NAT-36
+		return nil, err
+	}
 	if err := h.setTimers(""); err != nil {
 		return nil, err
 	}
@@ -242,19 +245,13 @@ func (h *host) tunnels(n *network) error {
 // vxlanOverhead over IPv4 (contract section 0.6).
 const vxlanOverhead = 50
 
-// vnis are those of the network's subnets and of its routes to others.
+// vnis are those of the network's subnets.
 func (n *network) vnis() []uint32 {
 	var out []uint32
-	add := func(v uint32) {
-		if v != 0 && !slices.Contains(out, v) {
-			out = append(out, v)
-		}
-	}
 	for _, s := range n.subnets {
-		add(s.vsid)
-	}
-	for _, r := range n.remoteRoutes() {
-		add(r.vni)
+		if s.vsid != 0 && !slices.Contains(out, s.vsid) {
+			out = append(out, s.vsid)
+		}
 	}
 	return out
 }
@@ -338,14 +335,18 @@ func (h *host) plug(e *endpoint) error {
 
 // wires joins container, port and host.
 func (h *host) wires(p *port) error {
-	mtu := h.mtuOf(p.e)
 	if err := p.inside.bridge("port", wire.MAC{}, maxSegmentMTU); err != nil {
 		return err
+	}
+	for _, f := range []string{"iptables", "ip6tables"} {
+		if err := p.inside.sysctl("net/bridge/bridge-nf-call-"+f, "1"); err != nil {
+			return err
+		}
 	}
 	if err := wirePair(end{h.space, p.dev, wire.MAC{}}, end{in: p.inside, name: "down"}, maxSegmentMTU); err != nil {
 		return err
 	}
-	if err := wirePair(end{p.in, p.nic, p.e.mac}, end{in: p.inside, name: "up"}, mtu); err != nil {
+	if err := wirePair(end{p.in, p.nic, p.e.mac}, end{in: p.inside, name: "up"}, maxSegmentMTU); err != nil {
 		return err
 	}
 	for _, dev := range []string{"up", "down"} {
@@ -380,14 +381,19 @@ func (h *host) mtuOf(e *endpoint) int {
 	return mtu
 }
 
-// configure gives the interface its addresses and routes.
+// configure gives the interface its addresses and routes. The limit of what may
+// be sent is the routes': the interface takes whatever the switch delivers.
 func (h *host) configure(p *port) error {
+	mtu := h.mtuOf(p.e)
 	for _, a := range p.e.addrs {
 		if err := p.in.address(p.nic, a); err != nil {
 			return err
 		}
+		if err := p.in.limit(p.nic, a.Masked(), netip.Addr{}, mtu); err != nil {
+			return err
+		}
 		if gw := p.e.gateway[version(a.Addr())]; gw.IsValid() && p.in != h.space {
-			if err := p.in.route(p.nic, everything(gw), gw); err != nil {
+			if err := p.in.limit(p.nic, everything(gw), gw, mtu); err != nil {
 				return err
 			}
 		}

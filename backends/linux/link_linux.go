@@ -128,10 +128,7 @@ func (s *space) address(name string, p netip.Prefix) error {
 		}
 	}
 	return s.with(name, "address "+p.String(), func(l netlink.Link) error {
-		a := &netlink.Addr{IPNet: ipNet(p)}
-		if p.Addr().Is6() {
-			a.Flags = unix.IFA_F_NODAD
-		}
+		a := &netlink.Addr{IPNet: ipNet(p), Flags: unix.IFA_F_NODAD}
 		return s.nl.AddrReplace(l, a)
 	})
 }
@@ -139,8 +136,13 @@ func (s *space) address(name string, p netip.Prefix) error {
 // route enters a route through an interface; via may be invalid for what is on
 // the link.
 func (s *space) route(name string, dst netip.Prefix, via netip.Addr) error {
+	return s.limit(name, dst, via, 0)
+}
+
+// limit enters a route with an MTU; 0 is the interface's.
+func (s *space) limit(name string, dst netip.Prefix, via netip.Addr, mtu int) error {
 	return s.with(name, "route to "+dst.String(), func(l netlink.Link) error {
-		r := &netlink.Route{LinkIndex: l.Attrs().Index, Dst: ipNet(dst)}
+		r := &netlink.Route{LinkIndex: l.Attrs().Index, Dst: ipNet(dst), MTU: mtu}
 		if via.IsValid() {
 			r.Gw = via.AsSlice()
 			r.Flags = int(netlink.FLAG_ONLINK)

@@ -74,7 +74,8 @@ func (h *host) publicAddresses() []netip.Addr {
 	return out
 }
 
-// natOut translates what leaves a nat network (rule NAT-10). What a published
+// natOut translates what leaves a nat network to the address of the adapter and
+// a port of the dynamic range (rules NAT-10, NAT-12). What a published
 // port's container sends from it shows the published port.
 func (h *host) natOut(n *network, post *chain) {
 	for _, s := range n.subnets {
@@ -98,18 +99,17 @@ func (h *host) natOut(n *network, post *chain) {
 				}
 			}
 		}
-		for _, p := range []uint8{wire.ProtoTCP, wire.ProtoUDP} {
-			post.add(leaving, l4proto(p), masquerade())
+		for _, u := range h.store.uplinks {
+			for _, a := range u.addrs {
+				for _, p := range []uint8{wire.ProtoTCP, wire.ProtoUDP} {
+					if a.Addr().Is4() {
+						post.add(leaving, oif(u.bridge), l4proto(p), natTo(expr.NATTypeSourceNAT, a.Addr(), firstDynamicPort, lastPort))
+					}
+				}
+			}
 		}
 		post.add(leaving, l4proto(wire.ProtoICMP), rule{&expr.Masq{}})
 	}
-}
-
-// masquerade takes the address of the interface and a port of the dynamic
-// range (rule NAT-12).
-func masquerade() rule {
-	return rule{&expr.Immediate{Register: 1, Data: be16(firstDynamicPort)}, &expr.Immediate{Register: 2, Data: be16(lastPort)},
-		&expr.Masq{ToPorts: true, RegProtoMin: 1, RegProtoMax: 2}}
 }
 
 // vfpOut is an OutBoundNAT policy. Only what the bridge rules let into the

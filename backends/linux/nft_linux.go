@@ -53,6 +53,11 @@ func notOIF(name string) rule {
 	return rule{&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: ifname(name)}}
 }
 
+// notARP matches everything but ARP.
+func notARP() rule {
+	return rule{&expr.Meta{Key: expr.MetaKeyPROTOCOL, Register: 1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: be16(unix.ETH_P_ARP)}}
+}
+
 func etherType(t uint16) rule { return meta(expr.MetaKeyPROTOCOL, be16(t)) }
 func l4proto(p uint8) rule    { return meta(expr.MetaKeyL4PROTO, []byte{p}) }
 
@@ -217,10 +222,27 @@ func discard() rule { return rule{&expr.Verdict{Kind: expr.VerdictDrop}} }
 
 // drop discards a packet and reports it under the contract's name, with the
 // place: an endpoint's id, or "".
-func drop(reason, place string) rule {
+func drop(reason, place string) rule { return on(note(reason+" "+place), discard()) }
+
+// note reports a packet that the kernel is about to discard by itself.
+func note(reason string) rule {
 	return rule{&expr.Log{Key: 1<<unix.NFTA_LOG_GROUP | 1<<unix.NFTA_LOG_PREFIX | 1<<unix.NFTA_LOG_QTHRESHOLD, Group: dropGroup, QThreshold: 1,
-		Data: []byte(reason + " " + place)}, &expr.Verdict{Kind: expr.VerdictDrop}}
+		Data: []byte(reason)}}
 }
+
+// below matches a field that is less than a value.
+func below(base expr.PayloadBase, off uint32, data []byte) rule {
+	return rule{load(base, off, uint32(len(data))), &expr.Cmp{Op: expr.CmpOpLt, Register: 1, Data: data}}
+}
+
+// original matches packets of the direction in which a connection began.
+func original() rule {
+	return rule{&expr.Ct{Key: expr.CtKeyDIRECTION, Register: 1}, equal([]byte{0})}
+}
+
+// untracked keeps the connection table, and with it the reassembly of
+// fragments, away from a packet.
+func untracked() rule { return rule{&expr.Notrack{}} }
 
 // natTo translates to an address and a range of ports; ports 0 keep them.
 func natTo(kind expr.NATType, to netip.Addr, lo, hi uint16) rule {

@@ -30,12 +30,18 @@ func (n *network) remoteRoutes() []remoteRoute {
 		dst, err1 := netip.ParsePrefix(s.DestinationPrefix)
 		pa, err2 := netip.ParseAddr(s.ProviderAddress)
 		mac, err3 := hcn.ParseMAC(s.DistributedRouterMacAddress)
-		if err1 == nil && err2 == nil && err3 == nil {
+		if err1 == nil && err2 == nil && err3 == nil && n.has(s.IsolationID) {
 			out = append(out, remoteRoute{dst.Masked(), s.IsolationID, pa, mac})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b remoteRoute) int { return cmp.Compare(b.dst.Bits(), a.dst.Bits()) })
 	return out
+}
+
+// has reports whether a subnet of the network has the VNI; a route with
+// another one belongs to another network.
+func (n *network) has(vni uint32) bool {
+	return slices.ContainsFunc(n.subnets, func(s subnet) bool { return s.vsid == vni })
 }
 
 // snat is an OutBoundNAT policy (rules L2B-21, L2B-22).

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -190,24 +191,29 @@ func behind(l netlink.Link, mac wire.MAC, pa netip.Addr) *netlink.Neigh {
 func (h *host) filterRules() *ruleset {
 	in := &chain{name: "input", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookInput, prio: *nftables.ChainPriorityFilter}
 	fwd := &chain{name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, prio: *nftables.ChainPriorityFilter}
+	pre := &chain{name: "prerouting", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, prio: *nftables.ChainPriorityFilter}
 	h.decapChecks(in)
 	in.toSockets()
-	nat := false
+	translates := slices.ContainsFunc(h.sortedPorts(), func(p *port) bool { return len(p.e.snats()) > 0 })
 	for _, n := range h.store.networks {
-		nat = nat || n.kind == hcn.NAT
+		translates = translates || n.kind == hcn.NAT
 		if n.kind == hcn.NAT {
 			h.natForward(fwd, n)
+			h.natErrors(pre, n)
 		}
 	}
 	for _, p := range []uint8{wire.ProtoTCP, wire.ProtoUDP} {
-		if nat {
+		if translates {
 			in.add(l4proto(p), drop("NoMapping", ""))
 		} else {
 			in.add(l4proto(p), discard())
 		}
 	}
+	if translates {
+		in.add(l4proto(wire.ProtoICMP), ctState(expr.CtStateBitINVALID), drop("NoMapping", ""))
+	}
 	h.keepTTL(fwd)
-	return &ruleset{nftables.TableFamilyINet, []*chain{in, fwd}, true}
+	return &ruleset{nftables.TableFamilyINet, []*chain{in, fwd, pre}, true}
 }
 
 // natForward lets a nat network out, its answers and published ports in, and
@@ -227,6 +233,22 @@ func (h *host) natForward(fwd *chain, n *network) {
 	fwd.add(oif(n.bridge), notIIF(n.bridge), known(), accept())
 	fwd.add(oif(n.bridge), ctStatus(dstNAT), accept())
 	fwd.add(oif(n.bridge), drop("NoMapping", ""))
+}
+
+// natErrors names what the routed path will discard with an ICMP error (rules
+// NAT-17, NAT-52).
+func (h *host) natErrors(pre *chain, n *network) {
+	from := on(iif(n.bridge), etherType(unix.ETH_P_IP))
+	for _, a := range h.addresses() {
+		if a.Addr().Is4() {
+			from = append(from, notTo(single(a.Addr()))...)
+		}
+	}
+	pre.add(from, below(network3, 8, []byte{2}), note("TtlExceeded"))
+	for _, u := range h.store.uplinks {
+		long := rule{load(network3, 2, 2), &expr.Cmp{Op: expr.CmpOpGt, Register: 1, Data: be16(uint16(u.mtu))}}
+		pre.add(from, bits(network3, 6, 0x40, 0x40), long, note("FragNeeded"))
+	}
 }
 
 // decapChecks discard what the VXLAN device would swallow without a word (rule

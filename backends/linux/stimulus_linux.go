@@ -205,8 +205,8 @@ func (s *space) routeTo(dst netip.Addr) (netip.Addr, int, bool) {
 		return netip.Addr{}, 0, false
 	}
 	src, _ := netip.AddrFromSlice(routes[0].Src)
-	mtu := defaultMTU
-	if l, err := s.nl.LinkByIndex(routes[0].LinkIndex); err == nil {
+	mtu := routes[0].MTU
+	if l, err := s.nl.LinkByIndex(routes[0].LinkIndex); mtu == 0 && err == nil {
 		mtu = l.Attrs().MTU
 	}
 	return src.Unmap(), mtu, true

@@ -72,6 +72,7 @@ type namespace struct {
 	kind       hcn.NamespaceType
 	endpoints  []*endpoint
 	containers []string
+	hyperv     bool // its containers are Hyper-V isolated
 }
 
 func newStore(p hcn.Profile, seed uint64) *store {

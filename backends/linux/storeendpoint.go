@@ -229,6 +229,16 @@ func (s *store) readEndpointPolicies(e *endpoint) error {
 				return err
 			}
 			e.pa, _ = netip.ParseAddr(set.ProviderAddress)
+		case hcn.PolicyACL:
+			set, err := hcn.DecodeSettings[hcn.ACLSettings](*p)
+			if err != nil {
+				return err
+			}
+			for _, id := range set.SetIDs() {
+				if !e.net.hasSet(id) {
+					return hcn.ErrorAt(hcn.ErrInvalidPolicy, fmt.Sprintf("Policies[%d].Settings", i), fmt.Sprintf("%q", id), "an address, or the id of a set of the network")
+				}
+			}
 		case hcn.PolicyPortMapping:
 			if err := s.publish(e, p, fmt.Sprintf("Policies[%d].Settings.ExternalPort", i)); err != nil {
 				return err
@@ -238,6 +248,16 @@ func (s *store) readEndpointPolicies(e *endpoint) error {
 		}
 	}
 	return nil
+}
+
+// hasSet reports whether a SetPolicy of the network has the id.
+func (n *network) hasSet(id string) bool {
+	for _, p := range hcn.FindPolicies(n.doc.Policies, hcn.PolicySetPolicy) {
+		if setOf(p) == id {
+			return true
+		}
+	}
+	return false
 }
 
 // firstDynamicPort of the host's range (contract section 0.6).

@@ -192,7 +192,7 @@ func (s *store) join(id string, e *endpoint) error {
 	case e.ns == n:
 		return nil
 	case e.ns != nil:
-		return hcn.ErrorAt(hcn.ErrEndpointAlreadyAttached, "Settings.EndpointId", e.doc.ID, "an endpoint that no other namespace has")
+		return hcn.ErrorAt(hcn.ErrEndpointNamespaceExists, "Settings.EndpointId", e.doc.ID, "an endpoint that no other namespace has")
 	case e.remote:
 		return hcn.ErrorAt(hcn.ErrInvalidRemoteEndpointOp, "Settings.EndpointId", e.doc.ID, "a local endpoint")
 	}

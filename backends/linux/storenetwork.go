@@ -124,7 +124,15 @@ func (s *store) chooseSubnets(n *network) error {
 			return err
 		}
 	}
-	return n.readSubnets()
+	if err := n.readSubnets(); err != nil || n.kind != hcn.NAT {
+		return err
+	}
+	for _, sub := range n.subnets {
+		if s.overlaps(sub.prefix) {
+			return hcn.ErrorAt(s.profile.Knobs.NATClash, "Ipams[0].Subnets[0].IpAddressPrefix", sub.prefix.String(), "a prefix that nothing on the host has")
+		}
+	}
+	return nil
 }
 
 // readSubnets takes prefixes, gateways and VSIDs out of the document.

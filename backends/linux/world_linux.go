@@ -145,6 +145,7 @@ func (w *world) AddContainer(_ context.Context, c backends.Container) error {
 			return err
 		}
 		if !c.NoStart {
+			ct.ns.hyperv = c.Isolation == "hyperv"
 			if err := w.start(ct); err != nil {
 				return err
 			}
@@ -246,7 +247,7 @@ func (w *world) role(name string) (*space, string, error) {
 	}
 	s := ct.host.compartments[ct.ns]
 	if ct.ns == nil || s == nil {
-		return nil, "", usage("container %s has no network compartment: it was not started", name)
+		return nil, "", unsupported("container %s has no compartment yet, from which the kernel could send", name)
 	}
 	return s, "eth0", nil
 }
