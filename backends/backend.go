@@ -80,6 +80,13 @@ type ByScenario interface {
 	ForScenario(name string) Backend
 }
 
+// Deviator is a backend that differs from Windows by nature and says once, as
+// an expectation file (see package conformance), which scenarios show it and
+// why.
+type Deviator interface {
+	Deviations() (file string, text []byte)
+}
+
 // FeatureSet is what a control plane supports.
 type FeatureSet struct {
 	HNSVersion string            // "16.0"

@@ -72,6 +72,10 @@ type executor func(context.Context, *script.Scenario, backends.Backend, script.O
 // DefaultTimeout of one scenario: far beyond what any takes on virtual time.
 const DefaultTimeout = 60 * time.Second
 
+// waiting is how many scenarios share a CPU on a backend without virtual time:
+// most of the time it waits.
+const waiting = 4
+
 // UsageError is a configuration that makes no sense: unknown selector, bad
 // expectation file, unknown profile. Nothing was run.
 type UsageError struct{ Err error }
@@ -97,6 +101,9 @@ func newRunner(cfg Config) (*Runner, error) {
 	}
 	if cfg.Parallel <= 0 {
 		cfg.Parallel = runtime.GOMAXPROCS(0)
+		if !slices.Contains(cfg.Backend.Capabilities(), backends.VirtualTime) {
+			cfg.Parallel *= waiting
+		}
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = DefaultTimeout
@@ -265,8 +272,41 @@ func (r *Runner) loadExpectations() error {
 	r.info.Expectations = files
 	env := r.env()
 	lines = slices.DeleteFunc(lines, func(e *Expectation) bool { return e.Kind == ExpectDiffer || !e.Holds(env) })
-	r.expect, err = resolve(lines, r.catalogue, r.cfg.Now())
-	return err
+	if r.expect, err = resolve(lines, r.catalogue, r.cfg.Now()); err != nil {
+		return err
+	}
+	if d, ok := r.cfg.Backend.(backends.Deviator); ok {
+		return r.addDeviations(d, env)
+	}
+	return nil
+}
+
+// addDeviations adds what the backend itself declares, for scenarios that no
+// file of the user speaks of. A line that matches none of them is no error:
+// the user may run other scenarios, or know better.
+func (r *Runner) addDeviations(d backends.Deviator, env Env) error {
+	lines, file, err := deviations(d)
+	if err != nil {
+		return err
+	}
+	r.info.Expectations = append(r.info.Expectations, file)
+	for _, s := range r.catalogue {
+		at := slices.IndexFunc(lines, func(e *Expectation) bool {
+			return e.Kind != ExpectDiffer && e.Holds(env) && e.Select.Matches(s)
+		})
+		if at >= 0 && r.expect[s] == nil {
+			r.expect[s] = lines[at]
+		}
+	}
+	return nil
+}
+
+// deviations reads what a backend declares.
+func deviations(d backends.Deviator) ([]*Expectation, reports.ExpectFile, error) {
+	name, text := d.Deviations()
+	lines, err := ParseExpectations(name, text)
+	sum := sha256.Sum256(text)
+	return lines, reports.ExpectFile{Path: name, SHA256: hex.EncodeToString(sum[:])}, err
 }
 
 // env is what the conditions of expectations are about.

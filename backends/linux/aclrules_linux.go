@@ -15,7 +15,8 @@ import (
 const (
 	goingOut    = 1
 	comingIn    = 2
-	toTranslate = 3
+	viaHost     = 4 // and the host's stack has routed it
+	toTranslate = 8
 )
 
 // multicast and everything above it, broadcast included.
@@ -56,11 +57,15 @@ func (h *host) aclList(p *port, acls []acl, host, in bool, fwd *chain) {
 			end = drop(dropName(host), p.e.doc.ID)
 		}
 		for _, m := range a.matches() {
-			fwd.add(mark(dir), m, end)
+			if a.pass && in {
+				h.posture(p, on(marked(dir), m), fwd)
+				continue
+			}
+			fwd.add(marked(dir), m, end)
 		}
 	}
 	if any && h.store.profile.Knobs.ACLAnyMeansDeny {
-		fwd.add(mark(dir), drop(dropName(host), p.e.doc.ID))
+		fwd.add(marked(dir), drop(dropName(host), p.e.doc.ID))
 	}
 }
 

@@ -9,6 +9,12 @@ import (
 	"github.com/hnsim/hnsim/backends"
 )
 
+// Isolate does nothing here: there is nothing to isolate.
+func Isolate(context.Context) (code int, ran bool, err error) { return 0, false, nil }
+
+// Check says that this is not Linux.
+func Check() string { return "the linux backend needs Linux; this is " + runtime.GOOS }
+
 func open(context.Context, backends.WorldConfig) (backends.World, error) {
 	return nil, unsupported("the linux backend needs Linux; this is %s", runtime.GOOS)
 }

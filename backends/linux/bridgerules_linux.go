@@ -22,8 +22,14 @@ func (h *host) bridgeRules() *ruleset {
 	fwd := &chain{name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, prio: *nftables.ChainPriorityFilter}
 	for _, u := range h.store.uplinks {
 		fwd.add(noEcho(u.nic))
+		fwd.add(oif(u.nic), longerThan(u.mtu), drop("Oversize", ""))
 	}
 	in := &chain{name: "input", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookInput, prio: *nftables.ChainPriorityFilter}
+	for _, u := range h.store.uplinks {
+		for _, c := range []*chain{pre, in} {
+			c.add(iif(u.nic), reserved(), drop("ReservedMulticast", ""))
+		}
+	}
 	for _, p := range h.sortedPorts() {
 		fwd.add(noEcho(p.dev))
 		for _, c := range []*chain{pre, in} {
@@ -31,6 +37,9 @@ func (h *host) bridgeRules() *ruleset {
 		}
 		h.isolated(p, fwd)
 		pre.add(iif(p.dev), ethSrcNot(p.e.mac), drop("MacSpoof", p.e.doc.ID))
+	}
+	for _, n := range h.store.networks {
+		h.blocked(n, pre)
 	}
 	for _, p := range h.sortedPorts() {
 		switch p.e.net.kind {
@@ -48,7 +57,6 @@ func (h *host) bridgeRules() *ruleset {
 		case !n.kind.External():
 			h.insideOnly(n, pre)
 		}
-		h.blocked(n, pre)
 	}
 	return &ruleset{nftables.TableFamilyBridge, []*chain{pre, fwd, in}, false}
 }
@@ -100,6 +108,9 @@ func (h *host) blocked(n *network, pre *chain) {
 		if !e.remote && h.ports[e] == nil {
 			for _, dev := range h.devices(n) {
 				pre.add(iif(dev), ethDst(e.mac), drop("PortBlocked", e.doc.ID))
+				if e.ipv4().IsValid() {
+					pre.add(iif(dev), arpRequest(), arpFor(e.ipv4()), note("PortBlocked "+e.doc.ID))
+				}
 			}
 		}
 	}
@@ -137,7 +148,7 @@ var divertMAC = wire.MAC{0x02, 0, 0, 0, 0, 0x01}
 
 // divert leads it into the host's stack.
 func (h *host) divert(p *port, mac wire.MAC, pre *chain) {
-	if len(p.e.snats()) > 0 {
+	if len(p.e.snats()) > 0 || len(p.e.mappings()) > 0 {
 		pre.add(iif(p.dev), ethDst(divertMAC), setMark(diverted), toHost(mac), accept())
 	}
 }

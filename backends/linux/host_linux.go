@@ -29,6 +29,7 @@ type host struct {
 	compartments map[*namespace]*space
 	watches      map[*namespace]*capture
 	vxlans       map[string]uint32       // device to VNI
+	timers       string                  // whose idle times the connection table has
 	entered      map[string]func() error // routes, neighbours and forwarding entries, by what they say
 }
 
@@ -60,7 +61,7 @@ func (w *world) newHost(nd *node) (*host, error) {
 	for i, c := range nd.nics {
 		u := &uplink{name: c.name, nic: c.dev, bridge: fmt.Sprintf("switch%d", i), mac: c.mac, addrs: c.addrs, mtu: c.mtu}
 		h.store.uplinks = append(h.store.uplinks, u)
-		if err := h.space.bridge(u.bridge, u.mac, u.mtu); err != nil {
+		if err := h.space.bridge(u.bridge, u.mac, u.mtu, false); err != nil {
 			return nil, err
 		}
 		if err := h.space.enslave(u.nic, u.bridge, false); err != nil {
@@ -78,9 +79,6 @@ func (w *world) newHost(nd *node) (*host, error) {
 		}
 	}
 	if err := h.space.sysctl("net/ipv4/conf/all/route_localnet", "1"); err != nil { // rule NAT-36
-		return nil, err
-	}
-	if err := h.setTimers(""); err != nil {
 		return nil, err
 	}
 	return h, h.program()
@@ -198,7 +196,7 @@ func (h *host) build(n *network) error {
 	if n.kind == hcn.Overlay {
 		mac = n.drMAC
 	}
-	if err := h.space.bridge(n.bridge, mac, defaultMTU); err != nil {
+	if err := h.space.bridge(n.bridge, mac, defaultMTU, false); err != nil {
 		return err
 	}
 	if n.kind != hcn.NAT && n.kind != hcn.Internal {
@@ -335,7 +333,7 @@ func (h *host) plug(e *endpoint) error {
 
 // wires joins container, port and host.
 func (h *host) wires(p *port) error {
-	if err := p.inside.bridge("port", wire.MAC{}, maxSegmentMTU); err != nil {
+	if err := p.inside.bridge("port", wire.MAC{}, maxSegmentMTU, true); err != nil {
 		return err
 	}
 	for _, f := range []string{"iptables", "ip6tables"} {
@@ -435,8 +433,30 @@ func (h *host) busy(proto uint8, port uint16) bool {
 // for four minutes.
 const TimeScale = 10
 
-// setTimers sets conntrack's idle times: WinNAT's defaults, or those of
-// "udp=30s icmp=10s transient=... established=...".
+// idleTimes sets conntrack's idle times once: WinNAT's where there is a nat
+// network, VFP's elsewhere.
+func (h *host) idleTimes() error {
+	kind := "vfp"
+	for _, n := range h.store.networks {
+		if n.kind == hcn.NAT {
+			kind = "winnat"
+		}
+	}
+	if h.timers == kind || h.timers == "set" {
+		return nil
+	}
+	h.timers = kind
+	k := h.store.profile.Knobs
+	if kind == "vfp" {
+		idle := k.VFPNATIdle
+		return h.conntrack(map[string]time.Duration{"icmp": idle, "udp": idle, "transient": idle, "established": idle})
+	}
+	t := k.NATTimers()
+	return h.conntrack(map[string]time.Duration{"icmp": t.ICMP, "udp": t.UDP, "transient": t.TCPTransient, "established": t.TCPEstablished})
+}
+
+// setTimers is Set-NetNat: "udp=30s icmp=10s transient=... established=...";
+// what is not named has WinNAT's default.
 func (h *host) setTimers(text string) error {
 	k := h.store.profile.Knobs.NATTimers()
 	t := map[string]time.Duration{"icmp": k.ICMP, "udp": k.UDP, "transient": k.TCPTransient, "established": k.TCPEstablished}
@@ -448,6 +468,12 @@ func (h *host) setTimers(text string) error {
 		}
 		t[name] = d
 	}
+	h.timers = "set"
+	return h.conntrack(t)
+}
+
+// conntrack sets the idle times of the host's connection table.
+func (h *host) conntrack(t map[string]time.Duration) error {
 	files := map[string][]string{
 		"icmp": {"icmp_timeout"}, "udp": {"udp_timeout", "udp_timeout_stream"},
 		"transient": {"tcp_timeout_syn_sent", "tcp_timeout_syn_recv", "tcp_timeout_fin_wait", "tcp_timeout_close_wait",

@@ -46,15 +46,21 @@ func wirePair(a, b end, mtu int) error {
 	return nil
 }
 
-// bridge makes a bridge without spanning tree, snooping and offloads.
-func (s *space) bridge(name string, mac wire.MAC, mtu int) error {
+// bridge makes a bridge without spanning tree, snooping and offloads. forwardAll
+// makes it pass on what bridges otherwise keep: it then stands for a wire.
+func (s *space) bridge(name string, mac wire.MAC, mtu int, forwardAll bool) error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU = name, mtu
 	if !mac.IsZero() {
 		attrs.HardwareAddr = mac[:]
 	}
 	off := false
-	if err := s.nl.LinkAdd(&netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &off}); err != nil {
+	b := &netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &off}
+	if forwardAll {
+		mask := uint16(0xfff8) // all reserved addresses that the kernel lets one forward
+		b.GroupFwdMask = &mask
+	}
+	if err := s.nl.LinkAdd(b); err != nil {
 		return fmt.Errorf("bridge %s in %s: %w", name, s.name, err)
 	}
 	if err := s.noOffloads(name); err != nil {

@@ -17,6 +17,10 @@ import (
 // this program's own answers.
 const quietFor = 15 * time.Millisecond
 
+// sendsFor is enough where nobody in this process answers: the kernel carries a
+// packet to its end before the call that sent it returns.
+const sendsFor = 4 * time.Millisecond
+
 // longestRest ends the wait for a world that does not come to rest.
 const longestRest = 3 * time.Second
 
@@ -41,6 +45,17 @@ func (l *loop) forget(s source) {
 }
 
 func (l *loop) note(s sighting) { l.pending = append(l.pending, s) }
+
+// serves reports whether a socket of this process may answer.
+func (l *loop) serves() bool {
+	return slices.ContainsFunc(l.sources, func(s source) bool {
+		switch s.(type) {
+		case *capture, *dropLog:
+			return false
+		}
+		return true
+	})
+}
 
 // capture begins to capture in a namespace.
 func (l *loop) capture(s *space) (*capture, error) {
@@ -135,8 +150,10 @@ func (d *dropLog) descriptor() (int, int16)    { return d.fd, unix.POLLIN }
 func (d *dropLog) ready(l *loop) (bool, error) { return d.read(l.buf, l.note) }
 
 // rest lets everything that is in flight arrive, and records what was seen.
-func (w *world) rest() error {
-	err := w.loop.quiet(quietFor)
+func (w *world) rest() error { return w.settle(quietFor) }
+
+func (w *world) settle(d time.Duration) error {
+	err := w.loop.quiet(d)
 	w.record()
 	return err
 }

@@ -89,7 +89,7 @@ func (h *host) natOut(n *network, post *chain) {
 				post.add(hairpin, l4proto(p), natTo(expr.NATTypeSourceNAT, public[0], firstDynamicPort, lastPort))
 			}
 		}
-		post.add(ipSrc(netip.MustParsePrefix("127.0.0.0/8")), oif(n.bridge), rule{&expr.Masq{}})
+		post.add(ipSrc(netip.MustParsePrefix("127.0.0.0/8")), oif(n.bridge), natTo(expr.NATTypeSourceNAT, s.gateway, 0, 0))
 		leaving := on(ipSrc(s.prefix), notOIF(n.bridge))
 		for _, e := range h.store.of(n) {
 			for _, m := range e.mappings() {

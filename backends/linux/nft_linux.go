@@ -61,6 +61,23 @@ func notARP() rule {
 func etherType(t uint16) rule { return meta(expr.MetaKeyPROTOCOL, be16(t)) }
 func l4proto(p uint8) rule    { return meta(expr.MetaKeyL4PROTO, []byte{p}) }
 
+// marked matches packets whose mark has a bit.
+func marked(bit uint32) rule {
+	return rule{&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bit), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)}}
+}
+
+// ctMark is the mark of a connection.
+func ctMark(v uint32) rule {
+	return rule{&expr.Ct{Key: expr.CtKeyMARK, Register: 1}, equal(binaryutil.NativeEndian.PutUint32(v))}
+}
+
+func setCtMark(v uint32) rule {
+	return rule{&expr.Immediate{Register: 1, Data: binaryutil.NativeEndian.PutUint32(v)},
+		&expr.Ct{Key: expr.CtKeyMARK, Register: 1, SourceRegister: true}}
+}
+
 // mark is the packet's mark, which the rules use as a note to later hooks.
 func mark(v uint32) rule { return meta(expr.MetaKeyMARK, binaryutil.NativeEndian.PutUint32(v)) }
 
@@ -235,9 +252,21 @@ func below(base expr.PayloadBase, off uint32, data []byte) rule {
 	return rule{load(base, off, uint32(len(data))), &expr.Cmp{Op: expr.CmpOpLt, Register: 1, Data: data}}
 }
 
+// longerThan matches packets by their length behind the Ethernet header.
+func longerThan(n int) rule {
+	return rule{&expr.Meta{Key: expr.MetaKeyLEN, Register: 1},
+		&expr.Byteorder{SourceRegister: 1, DestRegister: 1, Op: expr.ByteorderHton, Len: 4, Size: 4},
+		&expr.Cmp{Op: expr.CmpOpGt, Register: 1, Data: binaryutil.BigEndian.PutUint32(uint32(n))}}
+}
+
 // original matches packets of the direction in which a connection began.
 func original() rule {
 	return rule{&expr.Ct{Key: expr.CtKeyDIRECTION, Register: 1}, equal([]byte{0})}
+}
+
+// reply matches packets of the other direction.
+func reply() rule {
+	return rule{&expr.Ct{Key: expr.CtKeyDIRECTION, Register: 1}, equal([]byte{1})}
 }
 
 // untracked keeps the connection table, and with it the reassembly of

@@ -74,7 +74,7 @@ func (w *world) segment(name string) (string, error) {
 	}
 	b := fmt.Sprintf("seg%d", len(w.segments))
 	w.segments[name] = b
-	return b, w.fabric.bridge(b, wire.MAC{}, maxSegmentMTU)
+	return b, w.fabric.bridge(b, wire.MAC{}, maxSegmentMTU, true)
 }
 
 // maxSegmentMTU lets every frame cross a segment: nodes have the limits.

@@ -115,6 +115,7 @@ func (e *endpoint) ipv4() netip.Addr {
 // acl is an ACL of an endpoint, taken apart.
 type acl struct {
 	in, block, host       bool // host: rule of the host's firewall, not of the switch
+	pass                  bool // leaves it to the posture
 	priority              uint16
 	protocols             []uint16 // none: any
 	local, remote         []netip.Prefix
@@ -150,7 +151,7 @@ func (e *endpoint) acls(tie string) []acl {
 }
 
 func (n *network) acl(s *hcn.ACLSettings) acl {
-	a := acl{in: s.Direction == hcn.In, block: s.Action == hcn.Block, host: s.RuleType == hcn.HostRule, priority: s.Priority}
+	a := acl{in: s.Direction == hcn.In, block: s.Action == hcn.Block, pass: s.Action == hcn.Pass, host: s.RuleType == hcn.HostRule, priority: s.Priority}
 	if protocols, err := hcn.ParseProtocols(s.Protocols); err == nil && !slices.Contains(protocols, hcn.AnyProtocol) {
 		a.protocols = protocols
 	}

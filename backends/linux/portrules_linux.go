@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
 	"github.com/hnsim/hnsim/sim/hcn"
@@ -18,11 +19,18 @@ func (h *host) portRules(p *port) error {
 	early := &chain{name: "direction", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, prio: *nftables.ChainPriorityRaw}
 	early.add(iif("up"), setMark(goingOut))
 	early.add(iif("down"), setMark(comingIn))
+	if n := p.e.net; n.uplink != nil && p.in != h.space {
+		mac := n.hostMAC
+		if n.kind == hcn.Overlay {
+			mac = n.drMAC
+		}
+		early.add(iif("down"), payload(link, 6, mac[:]), setMark(comingIn|viaHost))
+	}
 	late := &chain{name: "divert", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, prio: *nftables.ChainPriorityFilter + 100}
-	late.add(mark(toTranslate), toEthDst(divertMAC))
+	late.add(marked(toTranslate), toEthDst(divertMAC))
 
 	raw := &chain{name: "untracked", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, prio: beforeDefrag}
-	if len(acls) == 0 && len(p.e.snats()) == 0 {
+	if len(acls) == 0 && len(p.e.snats()) == 0 && len(p.e.mappings()) == 0 {
 		for _, proto := range welcome {
 			raw.add(l4proto(proto), untracked())
 		}
@@ -66,10 +74,15 @@ func (h *host) unasked(p *port, c *chain) {
 	if p.e.ns == nil || p.e.ns.hyperv || p.e.net.kind == hcn.NAT {
 		return
 	}
+	h.posture(p, marked(comingIn), c)
+}
+
+// posture takes the protocols that are welcome and refuses all others.
+func (h *host) posture(p *port, match rule, c *chain) {
 	for _, proto := range welcome {
-		c.add(mark(comingIn), l4proto(proto), accept())
+		c.add(match, l4proto(proto), accept())
 	}
-	c.add(mark(comingIn), drop("VfpBlock", p.e.doc.ID))
+	c.add(match, drop("VfpBlock", p.e.doc.ID))
 }
 
 // translation marks what an OutBoundNAT policy translates: connections that
@@ -80,6 +93,12 @@ func (h *host) translation(p *port, c *chain) {
 		return
 	}
 	n := p.e.net
+	if n.kind.External() && len(p.e.mappings()) > 0 {
+		// What came through a published port must go back through it, to have
+		// the translation undone.
+		c.add(marked(viaHost), ctState(expr.CtStateBitNEW), setCtMark(viaHost))
+		c.add(marked(goingOut), ctMark(viaHost), reply(), setMark(toTranslate))
+	}
 	for _, s := range p.e.snats() {
 		keep := s.exceptions
 		for _, a := range h.publicAddresses() {
@@ -96,7 +115,7 @@ func (h *host) translation(p *port, c *chain) {
 			}
 		}
 		for _, proto := range []uint8{wire.ProtoTCP, wire.ProtoUDP} {
-			match := on(mark(goingOut), etherType(unix.ETH_P_IP), l4proto(proto), original())
+			match := on(marked(goingOut), etherType(unix.ETH_P_IP), l4proto(proto), original())
 			for _, x := range keep {
 				match = append(match, notTo(x)...)
 			}

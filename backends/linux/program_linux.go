@@ -22,6 +22,9 @@ func (h *host) program() error {
 	if err := h.space.forwarding(h.routes()); err != nil {
 		return err
 	}
+	if err := h.idleTimes(); err != nil {
+		return err
+	}
 	if err := h.entries(); err != nil {
 		return err
 	}
@@ -195,6 +198,13 @@ func (h *host) filterRules() *ruleset {
 	h.decapChecks(in)
 	in.toSockets()
 	translates := slices.ContainsFunc(h.sortedPorts(), func(p *port) bool { return len(p.e.snats()) > 0 })
+	for _, n := range h.store.networks {
+		for _, o := range h.store.networks {
+			if o != n && !o.kind.External() && n.kind == hcn.NAT {
+				fwd.add(iif(n.bridge), oif(o.bridge), drop("NotForwarding", "")) // rule NAT-04
+			}
+		}
+	}
 	for _, n := range h.store.networks {
 		translates = translates || n.kind == hcn.NAT
 		if n.kind == hcn.NAT {

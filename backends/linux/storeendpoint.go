@@ -216,6 +216,9 @@ func version(a netip.Addr) int {
 // readEndpointPolicies reads the PA and settles published ports (NAT-33,
 // NAT-34).
 func (s *store) readEndpointPolicies(e *endpoint) error {
+	if len(hcn.FindPolicies(e.doc.Policies, hcn.PolicyInterfaceParameters)) > 1 {
+		return hcn.ErrorAt(hcn.ErrInterfaceParametersApplied, "Policies", "a second InterfaceParameters policy", "one")
+	}
 	e.pa = netip.Addr{}
 	if e.net.kind == hcn.Overlay && !e.remote {
 		e.pa = e.net.managed

@@ -21,6 +21,9 @@ optional is missing) or FAIL, and how to mend it. Exit code 3 if any fails.`,
 			if err != nil {
 				return err
 			}
+			if ended, err := a.isolated(c.Context(), backend); ended {
+				return err
+			}
 			probe := health.Probe{Backend: b, Profile: profile, Out: out, Now: a.now, Version: buildinfo.Version()}
 			checks := probe.Run(c.Context())
 			if a.opts.format == "json" {
@@ -34,7 +37,7 @@ optional is missing) or FAIL, and how to mend it. Exit code 3 if any fails.`,
 			return err
 		},
 	}
-	c.Flags().StringVar(&backend, "backend", "sim", "`name` of the backend to check: sim")
+	c.Flags().StringVar(&backend, "backend", "sim", "`name` of the backend to check: sim, linux")
 	c.Flags().StringVar(&profile, "profile", defaultProfile, "build `profile` to open a world with")
 	c.Flags().StringVar(&out, "out", "hnsim-out", "`folder` that run would write to")
 	return c

@@ -19,6 +19,7 @@ func main() {
 	// After the first signal the default is back: a second one ends at once.
 	context.AfterFunc(ctx, stop)
 	a := newApp(os.Stdout, os.Stderr, os.Getenv)
+	a.isolate = linux.Isolate
 	code := a.run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -31,7 +32,10 @@ type app struct {
 	env      func(string) string
 	now      func() time.Time
 	backends map[string]backends.Backend
-	opts     commonOptions
+	// isolate runs the program again in a place of its own, for the backend
+	// that needs one; nil in tests.
+	isolate func(context.Context) (code int, ran bool, err error)
+	opts    commonOptions
 }
 
 // commonOptions are the flags of every verb.

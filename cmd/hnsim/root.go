@@ -129,6 +129,24 @@ func (a *app) backend(name string) (backends.Backend, error) {
 	return nil, errors.New(msg)
 }
 
+// isolated lets a backend that touches the machine have a process of its own.
+// ended means that this process has nothing left to do.
+func (a *app) isolated(ctx context.Context, backend string) (ended bool, err error) {
+	if backend != "linux" || a.isolate == nil {
+		return false, nil
+	}
+	code, ran, err := a.isolate(ctx)
+	switch {
+	case !ran:
+		return false, nil
+	case err != nil:
+		return true, exit.With(exit.NotTested, fmt.Errorf("backend linux: %w", err))
+	case code != 0:
+		return true, &exit.Error{Code: code}
+	}
+	return true, nil
+}
+
 // json writes one value to stdout.
 func (a *app) json(v any) error {
 	enc := json.NewEncoder(a.out)
@@ -157,7 +175,7 @@ type worldFlags struct {
 
 func (w *worldFlags) add(flags *pflag.FlagSet) {
 	w.flags = flags
-	flags.StringVar(&w.backend, "backend", "sim", "`name` of what to test: sim, or replay:FILE for a recording")
+	flags.StringVar(&w.backend, "backend", "sim", "`name` of what to test: sim, linux, or replay:FILE for a recording")
 	flags.StringVar(&w.profile, "profile", defaultProfile, "build `profile`: "+strings.Join(hcn.ProfileNames(), ", "))
 	flags.Uint64Var(&w.seed, "seed", 1, "`number` from which all randomness follows")
 	flags.StringArrayVar(&w.knobs, "knob", nil, "`name=value` of a contract knob, over the profile's; repeatable")

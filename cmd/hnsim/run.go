@@ -84,6 +84,9 @@ func (a *app) runRun(c *cobra.Command, args []string, f *runFlags) error {
 	if err != nil {
 		return err
 	}
+	if ended, err := a.isolated(c.Context(), cfg.Backend.Name()); ended {
+		return err
+	}
 	runner, finish, err := a.recordedRunner(cfg, f.record)
 	if err != nil {
 		return err
