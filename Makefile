@@ -99,3 +99,10 @@ test-cni: build standin drivers ## the CNI plugins under wine, and packets throu
 
 mutate-diff: ## break the model: hnsim diff must see 20 mutations without any expectation
 	$(GO) run ./conformance/mutation -diff -sample 20
+
+# The kernel backend: the suite on namespaces, bridges, VXLAN and nftables.
+.PHONY: test-linux
+
+test-linux: build ## the suite on the Linux kernel (as root, or with user namespaces)
+	HNSIM_REQUIRE_TOOLS=1 $(GO) test -count=1 ./backends/linux
+	./hnsim run --backend linux --out $(OUT)/linux

@@ -45,7 +45,7 @@ type Config struct {
 	Expect []string // expectation files
 
 	Parallel         int           // workers of Run; 0: one per CPU
-	Timeout          time.Duration // per scenario, wall clock; 0: DefaultTimeout
+	Timeout          time.Duration // per scenario, wall clock; 0: DefaultTimeout, or WaitingTimeout
 	StopOnFail       bool          // nothing runs after the first unexpected result
 	CheckDeterminism bool          // run everything twice and compare event hashes
 	Keep             bool          // keep artefacts of all scenarios, and leave worlds standing
@@ -70,7 +70,11 @@ type Config struct {
 type executor func(context.Context, *script.Scenario, backends.Backend, script.Options) *script.Result
 
 // DefaultTimeout of one scenario: far beyond what any takes on virtual time.
-const DefaultTimeout = 60 * time.Second
+// WaitingTimeout is that of backends that really wait.
+const (
+	DefaultTimeout = 60 * time.Second
+	WaitingTimeout = 3 * time.Minute
+)
 
 // waiting is how many scenarios share a CPU on a backend without virtual time:
 // most of the time it waits.
@@ -107,6 +111,9 @@ func newRunner(cfg Config) (*Runner, error) {
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = DefaultTimeout
+		if !slices.Contains(cfg.Backend.Capabilities(), backends.VirtualTime) {
+			cfg.Timeout = WaitingTimeout
+		}
 	}
 	if cfg.exec == nil {
 		cfg.exec = script.Run
@@ -285,7 +292,7 @@ func (r *Runner) loadExpectations() error {
 // file of the user speaks of. A line that matches none of them is no error:
 // the user may run other scenarios, or know better.
 func (r *Runner) addDeviations(d backends.Deviator, env Env) error {
-	lines, file, err := deviations(d)
+	lines, file, err := declared(d)
 	if err != nil {
 		return err
 	}
@@ -301,10 +308,13 @@ func (r *Runner) addDeviations(d backends.Deviator, env Env) error {
 	return nil
 }
 
-// deviations reads what a backend declares.
-func deviations(d backends.Deviator) ([]*Expectation, reports.ExpectFile, error) {
+// declared reads what a backend says of itself.
+func declared(d backends.Deviator) ([]*Expectation, reports.ExpectFile, error) {
 	name, text := d.Deviations()
 	lines, err := ParseExpectations(name, text)
+	for _, e := range lines {
+		e.declared = true
+	}
 	sum := sha256.Sum256(text)
 	return lines, reports.ExpectFile{Path: name, SHA256: hex.EncodeToString(sum[:])}, err
 }

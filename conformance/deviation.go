@@ -3,6 +3,7 @@ package conformance
 import (
 	"slices"
 
+	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/reports"
 )
 
@@ -15,8 +16,38 @@ func (d *Differ) loadDeviations() error {
 	}
 	left, right := d.sides[0].env(), d.sides[1].env()
 	d.lines = slices.DeleteFunc(lines, func(e *Expectation) bool { return !e.Holds(left) && !e.Holds(right) })
-	d.expect, err = resolve(d.lines, d.sides[0].catalogue, d.cfg.Now())
-	return err
+	if d.expect, err = resolve(d.lines, d.sides[0].catalogue, d.cfg.Now()); err != nil {
+		return err
+	}
+	for _, s := range d.sides {
+		if b, ok := s.cfg.Backend.(backends.Deviator); ok {
+			if err := d.addDeclared(b, s.env()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// addDeclared adds what a backend declares about itself, for scenarios that no
+// file of the user speaks of.
+func (d *Differ) addDeclared(b backends.Deviator, env Env) error {
+	lines, _, err := declared(b)
+	if err != nil {
+		return err
+	}
+	for _, e := range lines {
+		covers := false
+		for _, s := range d.sides[0].catalogue {
+			if d.expect[s] == nil && e.Holds(env) && e.Select.Matches(s) {
+				d.expect[s], covers = e, true
+			}
+		}
+		if covers {
+			d.lines = append(d.lines, e)
+		}
+	}
+	return nil
 }
 
 // deviations says of every line what it explains, and whether it still does. A
@@ -43,7 +74,9 @@ func (d *Differ) deviations(all []reports.Comparison) []reports.Deviation {
 				agree++
 			}
 		}
-		v.Stale = (e.Kind == ExpectFail || e.Kind == ExpectDiffer) && agree == v.Covered
+		// What a backend declares is about what scenarios expect; observations
+		// may agree all the same.
+		v.Stale = !e.declared && (e.Kind == ExpectFail || e.Kind == ExpectDiffer) && agree == v.Covered
 		out = append(out, v)
 	}
 	return out

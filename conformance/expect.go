@@ -44,6 +44,8 @@ type Expectation struct {
 	Until  time.Time // last day it holds; zero: no end
 	File   string
 	Line   int
+
+	declared bool // by the backend itself, not by a file of the user
 }
 
 // Condition limits an expectation to some runs.

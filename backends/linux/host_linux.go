@@ -333,6 +333,9 @@ func (h *host) plug(e *endpoint) error {
 
 // wires joins container, port and host.
 func (h *host) wires(p *port) error {
+	if err := p.inside.conntrack(vfpIdle(h.store.profile.Knobs.VFPNATIdle)); err != nil {
+		return err
+	}
 	if err := p.inside.bridge("port", wire.MAC{}, maxSegmentMTU, true); err != nil {
 		return err
 	}
@@ -448,11 +451,15 @@ func (h *host) idleTimes() error {
 	h.timers = kind
 	k := h.store.profile.Knobs
 	if kind == "vfp" {
-		idle := k.VFPNATIdle
-		return h.conntrack(map[string]time.Duration{"icmp": idle, "udp": idle, "transient": idle, "established": idle})
+		return h.space.conntrack(vfpIdle(k.VFPNATIdle))
 	}
 	t := k.NATTimers()
-	return h.conntrack(map[string]time.Duration{"icmp": t.ICMP, "udp": t.UDP, "transient": t.TCPTransient, "established": t.TCPEstablished})
+	return h.space.conntrack(map[string]time.Duration{"icmp": t.ICMP, "udp": t.UDP, "transient": t.TCPTransient, "established": t.TCPEstablished})
+}
+
+// vfpIdle is one idle time for everything (rule VFP-09).
+func vfpIdle(d time.Duration) map[string]time.Duration {
+	return map[string]time.Duration{"icmp": d, "udp": d, "transient": d, "established": d}
 }
 
 // setTimers is Set-NetNat: "udp=30s icmp=10s transient=... established=...";
@@ -469,11 +476,11 @@ func (h *host) setTimers(text string) error {
 		t[name] = d
 	}
 	h.timers = "set"
-	return h.conntrack(t)
+	return h.space.conntrack(t)
 }
 
-// conntrack sets the idle times of the host's connection table.
-func (h *host) conntrack(t map[string]time.Duration) error {
+// conntrack sets the idle times of a namespace's connection table.
+func (s *space) conntrack(t map[string]time.Duration) error {
 	files := map[string][]string{
 		"icmp": {"icmp_timeout"}, "udp": {"udp_timeout", "udp_timeout_stream"},
 		"transient": {"tcp_timeout_syn_sent", "tcp_timeout_syn_recv", "tcp_timeout_fin_wait", "tcp_timeout_close_wait",
@@ -483,10 +490,10 @@ func (h *host) conntrack(t map[string]time.Duration) error {
 	for name, list := range files {
 		seconds := max(1, int((t[name]/TimeScale+time.Second/2)/time.Second))
 		for _, f := range list {
-			if err := h.space.sysctl("net/netfilter/nf_conntrack_"+f, strconv.Itoa(seconds)); err != nil {
+			if err := s.sysctl("net/netfilter/nf_conntrack_"+f, strconv.Itoa(seconds)); err != nil {
 				return err
 			}
 		}
 	}
-	return h.space.sysctl("net/netfilter/nf_conntrack_tcp_be_liberal", "1")
+	return s.sysctl("net/netfilter/nf_conntrack_tcp_be_liberal", "1")
 }

@@ -162,7 +162,7 @@ func (w *world) settle(d time.Duration) error {
 // stamps: they come from several sockets.
 func (w *world) record() {
 	slices.SortStableFunc(w.loop.pending, func(a, b sighting) int { return a.at.Compare(b.at) })
-	for _, s := range w.loop.pending {
+	for _, s := range w.hidden(w.loop.pending) {
 		w.seen = append(w.seen, backends.Observation{Seq: len(w.seen), At: s.at.Sub(w.begun) + w.skipped, Kind: s.kind,
 			Role: s.role, Peer: s.peer, Frame: s.frame, Reason: s.reason, Where: s.where})
 		if s.kind == backends.OnWire {

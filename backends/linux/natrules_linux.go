@@ -22,6 +22,9 @@ func (h *host) natRules() *ruleset {
 	for _, p := range h.sortedPorts() {
 		for _, m := range p.e.mappings() {
 			h.published(p.e, m, pre, out)
+			if p.e.net.kind.External() {
+				h.hairpin(p.e, m, post)
+			}
 		}
 	}
 	for _, n := range h.store.networks {
@@ -119,7 +122,25 @@ func vfpOut(e *endpoint, s snat, post *chain) {
 		return
 	}
 	for _, p := range []uint8{wire.ProtoTCP, wire.ProtoUDP} {
-		post.add(mark(diverted), ipSrc(single(e.ipv4())), l4proto(p), natTo(expr.NATTypeSourceNAT, s.to, firstDynamicPort, lastPort))
+		post.add(mark(diverted), ipSrc(single(e.ipv4())), l4proto(p), anyPort(natTo(expr.NATTypeSourceNAT, s.to, firstDynamicPort, lastPort)))
+	}
+}
+
+// anyPort makes every connection get a port of its own, whatever its source
+// port is: VFP's mappings depend on address and port of both sides (L2B-25).
+func anyPort(r rule) rule {
+	r[len(r)-1].(*expr.NAT).FullyRandom = true
+	return r
+}
+
+// hairpin shows the host's address to a published endpoint that a sibling
+// calls, so that the answer comes back this way.
+func (h *host) hairpin(e *endpoint, m mapping, post *chain) {
+	for _, o := range h.store.of(e.net) {
+		if o.ipv4().IsValid() && !o.remote && e.ipv4().IsValid() && e.net.managed.IsValid() {
+			post.add(ctStatus(dstNAT), ipSrc(single(o.ipv4())), ipDst(single(e.ipv4())), l4proto(m.proto),
+				natTo(expr.NATTypeSourceNAT, e.net.managed, firstDynamicPort, lastPort))
+		}
 	}
 }
 

@@ -192,7 +192,8 @@ func behind(l netlink.Link, mac wire.MAC, pa netip.Addr) *netlink.Neigh {
 
 // filterRules are what the host's own stack takes and passes on.
 func (h *host) filterRules() *ruleset {
-	in := &chain{name: "input", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookInput, prio: *nftables.ChainPriorityFilter}
+	// Behind the undoing of translations: it is sockets that are looked for.
+	in := &chain{name: "input", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookInput, prio: *nftables.ChainPriorityNATSource + 50}
 	fwd := &chain{name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, prio: *nftables.ChainPriorityFilter}
 	pre := &chain{name: "prerouting", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, prio: *nftables.ChainPriorityFilter}
 	h.decapChecks(in)

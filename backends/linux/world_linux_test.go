@@ -1,9 +1,24 @@
 package linux
 
 import (
+	"os"
 	"testing"
 
 	"github.com/hnsim/hnsim/backends/backendtest"
 )
 
-func TestContract(t *testing.T) { backendtest.Run(t, Backend{}) }
+// needsKernel skips where the machine lacks what worlds are made of.
+func needsKernel(t *testing.T) {
+	t.Helper()
+	if why := Check(); why != "" {
+		if os.Getenv("HNSIM_REQUIRE_TOOLS") == "1" {
+			t.Fatal(why)
+		}
+		t.Skip(why)
+	}
+}
+
+func TestContract(t *testing.T) {
+	needsKernel(t)
+	backendtest.Run(t, Backend{})
+}

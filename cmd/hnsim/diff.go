@@ -104,6 +104,11 @@ func (a *app) runDiff(c *cobra.Command, args []string, f *diffFlags) error {
 	if err != nil {
 		return err
 	}
+	for _, side := range []conformance.DiffSide{cfg.Left, cfg.Right} {
+		if ended, err := a.isolated(c.Context(), side.Backend.Name()); ended {
+			return err
+		}
+	}
 	differ, err := conformance.NewDiffer(cfg)
 	if err != nil {
 		return err

@@ -72,9 +72,9 @@ and summary.md.`,
 	flags.BoolVar(&f.keep, "keep", false, "keep traces and captures of every scenario, and leave worlds standing where they are real")
 	flags.BoolVar(&f.update, "update", false, "rewrite the golden text of the named files; read the diff before you commit it")
 	flags.BoolVar(&f.checkDeterminism, "check-determinism", false, "run everything twice and compare the event hashes")
-	flags.IntVar(&f.parallel, "parallel", 0, "`number` of scenarios at a time; 0 is one per CPU")
+	flags.IntVar(&f.parallel, "parallel", 0, "`number` of scenarios at a time; 0 is one per CPU, or four where time really passes")
 	flags.StringArrayVar(&f.expect, "expect", nil, "expectation `file`; repeatable")
-	flags.DurationVar(&f.timeout, "timeout", conformance.DefaultTimeout, "wall-clock `time` allowed per scenario")
+	flags.DurationVar(&f.timeout, "timeout", 0, "wall-clock `time` allowed per scenario; 0 is 1m, or 3m where time really passes")
 	flags.BoolVar(&f.github, "github", false, "write GitHub annotations (default where GITHUB_ACTIONS=true)")
 	return c
 }
