@@ -137,7 +137,7 @@ func anyPort(r rule) rule {
 // calls, so that the answer comes back this way.
 func (h *host) hairpin(e *endpoint, m mapping, post *chain) {
 	for _, o := range h.store.of(e.net) {
-		if o.ipv4().IsValid() && !o.remote && e.ipv4().IsValid() && e.net.managed.IsValid() {
+		if len(o.snats()) > 0 && o.ipv4().IsValid() && e.ipv4().IsValid() && e.net.managed.IsValid() {
 			post.add(ctStatus(dstNAT), ipSrc(single(o.ipv4())), ipDst(single(e.ipv4())), l4proto(m.proto),
 				natTo(expr.NATTypeSourceNAT, e.net.managed, firstDynamicPort, lastPort))
 		}
