@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/hnsim/hnsim/sim/hcn"
 	"github.com/hnsim/hnsim/sim/standin"
+	"github.com/hnsim/hnsim/sim/standin/keep"
 )
 
 // worker is one client: it makes pods, keeps every sixteenth endpoint, and
@@ -26,12 +29,50 @@ type worker struct {
 }
 
 // TestClientsOfBothKindsLoseNothing runs 10,000 mixed operations of 32
-// clients, every other one through the DLLs' protocol. With -race it also
-// shows that the two ways in share nothing by accident.
+// clients, every other one through the DLLs' protocol. With -race it also shows
+// that the two ways in share nothing by accident.
 func TestClientsOfBothKindsLoseNothing(t *testing.T) {
-	l := newLab(t, hcn.WS2025)
+	clientsOfBothKinds(t, newLab(t, hcn.WS2025), 10_000)
+}
+
+// TestTheStateFileKeepsUpWithClientsAtOnce is the same with a state file, and
+// compares what is there after a restart.
+func TestTheStateFileKeepsUpWithClientsAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	open := func() *lab {
+		l := mkLab(t, hcn.WS2025)
+		var err error
+		if l.keep, _, err = keep.Open(keep.Config{Path: path, World: l.world}); err != nil {
+			t.Fatal(err)
+		}
+		l.serve()
+		return l
+	}
+	l := open()
+	clientsOfBothKinds(t, l, 1000)
+	was := l.must(http.StatusOK, "GET", "/v1/state", "")
+	if err := l.keep.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = open()
+	defer l.keep.Close()
+	if is := l.must(http.StatusOK, "GET", "/v1/state", ""); hosts(is) != hosts(was) {
+		t.Errorf("after a restart:\n was %s\n  is %s", was, is)
+	}
+}
+
+// hosts is the part of /v1/state that a restart of the service leaves alone.
+func hosts(state string) string {
+	_, after, _ := strings.Cut(state, `"hosts":`)
+	return generation.ReplaceAllString(after, "")
+}
+
+var generation = regexp.MustCompile(`"generation":\d+`)
+
+func clientsOfBothKinds(t *testing.T, l *lab, total int64) {
+	t.Helper()
 	net := l.create("/v1/networks", `{"Name":"big","Type":"NAT","Ipams":[{"Subnets":[{"IpAddressPrefix":"192.168.0.0/16"}]}]}`)
-	const clients, total = 32, 10_000
+	const clients = 32
 	var kept, calls atomic.Int64
 	var wg sync.WaitGroup
 	for n := range clients {
@@ -77,7 +118,7 @@ func TestClientsOfBothKindsLoseNothing(t *testing.T) {
 		}
 	}
 	// Requests of /metrics are no calls.
-	if st := l.st.Stats(); st.Handles != 0 || st.Leaked != 0 || st.Calls < total*9/10 || st.Refused != 0 {
+	if st := l.st.Stats(); st.Handles != 0 || st.Leaked != 0 || st.Calls < uint64(total)*9/10 || st.Refused != 0 {
 		t.Errorf("%+v", st)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hnsim/hnsim/sim/hcn"
 	"github.com/hnsim/hnsim/sim/hns"
 	"github.com/hnsim/hnsim/sim/standin"
+	"github.com/hnsim/hnsim/sim/standin/keep"
 )
 
 const (
@@ -30,6 +31,7 @@ type lab struct {
 	rest  *Server
 	url   string
 	calls []standin.Call // read with the server's lock, or when it is idle
+	keep  *keep.Keeper   // nil: nothing is kept
 }
 
 func newLab(t testing.TB, profile string, adjust ...func(*Server)) *lab {
@@ -39,6 +41,23 @@ func newLab(t testing.TB, profile string, adjust ...func(*Server)) *lab {
 	return l
 }
 
+// mkWorld makes a world with two hosts.
+func mkWorld(t testing.TB, cfg sim.Config) *sim.World {
+	t.Helper()
+	w, err := sim.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"h1", "h2"} {
+		_, err := w.AddHost(sim.HostConfig{Name: name, MAC: [6]byte{0, 0x15, 0x5D, 0x82, 0, byte(0x23 + i)},
+			Addrs: []netip.Prefix{netip.MustParsePrefix(fmt.Sprintf("10.127.130.3%d/24", 5+i))}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w
+}
+
 // mkLab makes a lab that listens and does not serve.
 func mkLab(t testing.TB, profile string, adjust ...func(*Server)) *lab {
 	t.Helper()
@@ -46,25 +65,31 @@ func mkLab(t testing.TB, profile string, adjust ...func(*Server)) *lab {
 	watch := &Watch{}
 	cfg := sim.Config{Seed: 1, Profile: profile, Notify: func(host string, n hns.Notification) { l.st.Notify(host, n) }}
 	watch.Hook(&cfg)
-	var err error
-	if l.world, err = sim.New(cfg); err != nil {
-		t.Fatal(err)
-	}
+	l.world = mkWorld(t, cfg)
 	stCfg := standin.Config{}
-	for i, name := range []string{"h1", "h2"} {
-		h, err := l.world.AddHost(sim.HostConfig{Name: name, MAC: [6]byte{0, 0x15, 0x5D, 0x82, 0, byte(0x23 + i)},
-			Addrs: []netip.Prefix{netip.MustParsePrefix(fmt.Sprintf("10.127.130.3%d/24", 5+i))}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		stCfg.Hosts = append(stCfg.Hosts, standin.Host{Name: name, HNS: h.HNS})
+	for _, h := range l.world.Hosts() {
+		stCfg.Hosts = append(stCfg.Hosts, standin.Host{Name: h.Name(), HNS: h.HNS})
 	}
 	l.rest = New(Config{World: l.world, Watch: watch})
 	for _, f := range adjust {
 		f(l.rest)
 	}
 	stCfg.HTTP = l.rest.Take
+	stCfg.Durable = func() error {
+		if l.keep == nil {
+			return nil
+		}
+		return l.keep.Sync()
+	}
+	stCfg.Before = func() {
+		if l.keep != nil {
+			if err := l.keep.Tidy(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
 	stCfg.OnCall = func(c standin.Call) { l.rest.OnCall(c); l.calls = append(l.calls, c) }
+	var err error
 	if l.st, err = standin.Listen(stCfg); err != nil {
 		t.Fatal(err)
 	}
