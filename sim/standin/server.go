@@ -248,14 +248,18 @@ func (s *Server) client(conn net.Conn) {
 		s.forget(conn, nil)
 		return
 	}
+	var ses *session
 	first, http, err := sniff(conn)
-	if err == nil && http && s.cfg.HTTP != nil {
+	switch {
+	case err != nil:
+	case http && s.cfg.HTTP != nil:
 		if s.handOver(conn) {
 			s.cfg.HTTP(&httpConn{Conn: conn, first: first, gone: func() { s.forget(conn, nil) }})
 			return
 		}
+	default:
+		ses = s.serveFrames(&prefixed{conn, first})
 	}
-	ses := s.serveFrames(&prefixed{conn, first}, err)
 	s.forget(conn, ses)
 }
 
@@ -281,10 +285,7 @@ func (s *Server) forget(conn net.Conn, ses *session) {
 }
 
 // serveFrames speaks the protocol of the DLLs until the connection ends.
-func (s *Server) serveFrames(conn net.Conn, err error) *session {
-	if err != nil {
-		return nil
-	}
+func (s *Server) serveFrames(conn net.Conn) *session {
 	ses, host, err := s.greet(conn)
 	if err != nil {
 		s.refuse(conn, err)
