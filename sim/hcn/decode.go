@@ -74,7 +74,17 @@ func DecodeNetwork(data []byte) (*Network, error) {
 
 // DecodeNetworkShape is DecodeNetwork that also tells the document's shape.
 func DecodeNetworkShape(data []byte) (*Network, Shape, error) {
-	return decodeShaped(data, v1NetworkMarks, (*V1Network).toV2)
+	n, shape, err := decodeShaped(data, v1NetworkMarks, (*V1Network).toV2)
+	if err == nil && shape == V2 && n.SchemaVersion == (SchemaVersion{}) {
+		// Nothing tells the shapes apart: a v1 request may say no more than a
+		// name and a type, which is shown as it was spelled.
+		if root, perr := parse(data); perr == nil {
+			if t := root.get("Type"); t != nil && t.kind == stringKind && t.str != string(n.Type) {
+				n.V1Type = t.str
+			}
+		}
+	}
+	return n, shape, err
 }
 
 // DecodeEndpoint reads an endpoint in either shape.

@@ -84,7 +84,9 @@ func TestAnUnreachablePodIsReportedWithTheDrop(t *testing.T) {
 	}
 }
 
-func TestAPodWhoseEndpointIsGoneSaysSo(t *testing.T) {
+// natEndpoint is a host with an endpoint on a NAT network.
+func natEndpoint(t *testing.T) (*Host, *HostComputeEndpoint) {
+	t.Helper()
 	h := New(t, Config{}).Host("h1")
 	n, err := h.CreateNetwork(natNetwork("nat", "172.16.0.0/24", "172.16.0.1"))
 	if err != nil {
@@ -94,6 +96,11 @@ func TestAPodWhoseEndpointIsGoneSaysSo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return h, e
+}
+
+func TestAPodWhoseEndpointIsGoneSaysSo(t *testing.T) {
+	h, e := natEndpoint(t)
 	p := h.Run(e.Id)
 	if again := h.Run(e.Id); again.Addr() != p.Addr() {
 		t.Error("running twice gives another pod")
@@ -107,15 +114,7 @@ func TestAPodWhoseEndpointIsGoneSaysSo(t *testing.T) {
 }
 
 func TestAnEndpointThatADriverAttachedIsUsedAsItIs(t *testing.T) {
-	h := New(t, Config{}).Host("h1")
-	n, err := h.CreateNetwork(natNetwork("nat", "172.16.0.0/24", "172.16.0.1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := h.CreateEndpoint(endpointAt("172.16.0.10"), n)
-	if err != nil {
-		t.Fatal(err)
-	}
+	h, e := natEndpoint(t)
 	if _, err := h.HNSCall("POST", "/endpoints/"+e.Id+"/attach", `{"ContainerId":"c1","SystemType":"Container","CompartmentId":7}`); err != nil {
 		t.Fatal(err)
 	}

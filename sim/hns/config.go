@@ -98,7 +98,8 @@ var notificationNames = map[NotificationType]string{
 	NetworkPreCreate: "NetworkPreCreate", NetworkCreate: "NetworkCreate", NetworkPreDelete: "NetworkPreDelete",
 	NetworkDelete: "NetworkDelete", NamespaceCreate: "NamespaceCreate", NamespaceDelete: "NamespaceDelete",
 	NetworkEndpointAttached: "NetworkEndpointAttached", NetworkEndpointDetached: "NetworkEndpointDetached",
-	ServiceDisconnect: "ServiceDisconnect",
+	GuestServiceCreate: "GuestNetworkServiceCreate", GuestServiceDelete: "GuestNetworkServiceDelete",
+	GuestServiceChanged: "GuestNetworkServiceStateChanged", ServiceDisconnect: "ServiceDisconnect",
 }
 
 // String is the published name without its prefix.

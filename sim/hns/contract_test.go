@@ -53,7 +53,6 @@ var elsewhere = map[string]string{
 	"A9":  "hcsshim's business; sim/hcntest does the same",
 	"A11": "sim/standin: the module definitions export every function",
 	"A22": "hcsshim's business; sim/hcntest does the same",
-	"A.3": "sim/standin: the other exports answer",
 	"A.4": "the shims; wine runs them",
 	"E.1": "make hcsshim-suite", "E.2": "make hcsshim-suite", "E.3": "make hcsshim-suite", "E.4": "make hcsshim-suite",
 	"E.5": "make hcsshim-suite", "E.6": "make hcsshim-suite", "E.7": "make hcsshim-suite", "E.8": "make hcsshim-suite",

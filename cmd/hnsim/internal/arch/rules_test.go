@@ -49,6 +49,11 @@ var edges = []edge{
 	{from: "sim/standin/statefile", to: "sim/...", except: []string{"sim/standin/statefile"},
 		why: "the state file keeps records, whatever is in them"},
 
+	{from: "sim/...", to: "sim/hcntest", except: []string{"sim/hcntest"}, why: "hcntest is the model for other modules; nothing here needs its types"},
+	{from: "backends/...", to: "sim/hcntest", why: "hcntest is the model for other modules"},
+	{from: "conformance/...", to: "sim/hcntest", why: "hcntest is the model for other modules"},
+	{from: "cmd/...", to: "sim/hcntest", why: "hcntest is the model for other modules"},
+
 	// The model does not know who watches it.
 	{from: "sim/...", to: "backends/...", why: "a backend adapts the model; the model knows no backend"},
 	{from: "sim/...", to: "scenarios/...", why: "the model must not be able to tell a test from use"},
