@@ -105,6 +105,15 @@ var mutations = []Mutation{
 	{"lb/checksum-not-updated", "LB-02", "sim/vfp/transposition.go", "l4, sum := b[m.L4:m.End], wire.Delta(t.l4Sum)", "l4, sum := b[m.L4:m.End], wire.Delta(0)"},
 	{"lb/route-objects-ignored", "L2B-29", "sim/hns/compile_routes.go", "		if slices.Contains(r.Endpoints, e.Num) {\n", "		if false {\n"},
 
+	// Bandwidth limits.
+	{"qos/limit-ignored", "QOS-01", "sim/vswitch/egress.go", "	if f.in.cfg.Shaper == nil {\n", "	if true {\n"},
+	{"qos/copies-counted-each", "QOS-02", "sim/vswitch/egress.go", "	if !f.shaped {\n", "	if true {\n"},
+	{"qos/nothing-waits", "QOS-02", "sim/qos/shaper.go", "if at-now > int64(s.limits.Queue) {", "if at > now {"},
+	{"qos/everything-waits", "QOS-02", "sim/qos/shaper.go", "if at-now > int64(s.limits.Queue) {", "if false {"},
+	{"qos/burst-doubled", "QOS-02", "sim/qos/shaper.go", "at = max(now, full-s.burst)", "at = max(now, full-2*s.burst)"},
+	{"qos/changes-ignored", "QOS-03", "sim/hns/compile_qos.go", "	case old.Rate() != rate:\n", "	case false:\n"},
+	{"qos/tunnel-headers-counted", "QOS-02", "sim/vswitch/egress.go", "Admit(f.now, f.size)", "Admit(f.now, f.size+50)"},
+
 	// ACLs and the engine.
 	{"acl/block-ignored", "ACL-05", "sim/hns/compile_acl.go", "		r.Action = acl.Block\n", "		r.Action = acl.Allow\n"},
 	{"acl/direction-ignored", "ACL-02", "sim/hns/compile_acl.go", "		r.Dir = vfp.In\n", "		r.Dir = vfp.Out\n"},

@@ -18,6 +18,7 @@ type hostSwitch struct {
 	batch vfp.Batch
 	ins   map[vfp.PortID]*switchIn
 	vxlan []uint16
+	later *wireOut // frames that wait for their departure go there
 	// behind is the interface that is plugged into a port.
 	behind map[vfp.PortID]*hostIface
 }
@@ -60,19 +61,40 @@ func (s *hostSwitch) enter(now int64, port vfp.PortID, frame []byte, id uint64) 
 	s.sw.Process(b, s)
 }
 
-// Deliver takes a frame that leaves the switch.
-func (s *hostSwitch) Deliver(now int64, port vfp.PortID, p *vfp.Packet) {
+// Deliver takes a frame that leaves the switch at a time.
+func (s *hostSwitch) Deliver(at int64, port vfp.PortID, p *vfp.Packet) {
 	if port == s.prog.Wire && s.prog.Uplink != "" {
-		s.h.nic.Send(now, p.Bytes(), p.ID)
+		if at > s.batch.Now {
+			s.h.net.Loop.Post(at, s.out(), p.Bytes(), p.ID) // rule QOS-02
+			return
+		}
+		s.h.nic.Send(at, p.Bytes(), p.ID)
 		return
 	}
 	if i := s.behind[port]; i != nil {
-		s.h.net.Loop.Post(now, stackIn{i}, p.Bytes(), p.ID)
+		s.h.net.Loop.Post(at, stackIn{i}, p.Bytes(), p.ID)
 		return
 	}
 	// A port that is open has somebody behind it, unless its compartment is
 	// being torn down at this instant: the frame is lost with it.
-	s.h.net.dropAt(now, s.h.cfg.Name, s.place(port), vfp.DropLinkDown, p.Bytes(), p.ID)
+	s.h.net.dropAt(at, s.h.cfg.Name, s.place(port), vfp.DropLinkDown, p.Bytes(), p.ID)
+}
+
+// wireOut is the external port as a point that frames leave by later.
+type wireOut struct {
+	nic   *NIC
+	point string
+}
+
+func (o *wireOut) Point() string { return o.point }
+
+func (o *wireOut) Arrive(now int64, frame []byte, id uint64) { o.nic.Send(now, frame, id) }
+
+func (s *hostSwitch) out() *wireOut {
+	if s.later == nil {
+		s.later = &wireOut{s.h.nic, s.h.cfg.Name + "/" + s.prog.Config.Name + "/out"}
+	}
+	return s.later
 }
 
 // Dropped reports what the switch dropped.

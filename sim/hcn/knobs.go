@@ -72,6 +72,10 @@ type Knobs struct {
 	NodePortNeedsLocal bool
 	LBListenerClash    bool
 
+	// Bandwidth limits.
+	QoSBurst time.Duration
+	QoSQueue time.Duration
+
 	// Control plane.
 	V1ErrorForm          string // "envelope" or "hresult"
 	AddressInUse         Code

@@ -160,6 +160,11 @@ var knobDefs = []knobDef{
 	{"lbListenerClash", func(k *Knobs) any { return &k.LBListenerClash }, nil, fromBuild(build2022, true, false), "LB-19",
 		"a listener of the host keeps load balancers off its port, whatever their address"},
 
+	{"qosBurst", func(k *Knobs) any { return &k.QoSBurst }, nil, always(100 * time.Millisecond), "QOS-02",
+		"a bandwidth limit: how much of its traffic passes at once, 64 KiB at least"},
+	{"qosQueue", func(k *Knobs) any { return &k.QoSQueue }, nil, always(time.Second), "QOS-02",
+		"a bandwidth limit: how long frames wait before others are dropped"},
+
 	{"v1ErrorForm", func(k *Knobs) any { return &k.V1ErrorForm }, []string{"envelope", "hresult"}, always("envelope"), "A23 D.4",
 		"failures of HNSCall: S_OK with Success false, or a negative HRESULT"},
 	{"addressInUse", func(k *Knobs) any { return &k.AddressInUse }, []string{"HCN_E_ADDR_INVALID_OR_RESERVED", "ERROR_OBJECT_ALREADY_EXISTS"},

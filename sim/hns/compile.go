@@ -9,6 +9,7 @@ import (
 	"github.com/hnsim/hnsim/sim/hcn"
 	"github.com/hnsim/hnsim/sim/l2bridge"
 	"github.com/hnsim/hnsim/sim/overlay"
+	shaping "github.com/hnsim/hnsim/sim/qos"
 	"github.com/hnsim/hnsim/sim/vfp"
 	"github.com/hnsim/hnsim/sim/vswitch"
 	"github.com/hnsim/hnsim/sim/wire"
@@ -63,12 +64,14 @@ type Compiler struct {
 	// NAT overrides what the profile says of WinNAT.
 	NAT NATOptions
 
-	pools pools
+	pools   pools
+	shapers shapers
 }
 
 // NewCompiler makes a compiler for a host.
 func NewCompiler(p hcn.Profile, ports *vfp.PortSpace, adapters []Adapter) *Compiler {
-	return &Compiler{Profile: p, Ports: ports, Adapters: adapters, pools: newPools(ports, p, adapters)}
+	return &Compiler{Profile: p, Ports: ports, Adapters: adapters, pools: newPools(ports, p, adapters),
+		shapers: shapers{limits: shaping.Limits{Burst: p.Knobs.QoSBurst, Queue: p.Knobs.QoSQueue}}}
 }
 
 // Compile makes the program of s. Resources that s needs are reserved and
@@ -79,6 +82,7 @@ func (c *Compiler) Compile(s *State) (*fabric.HostProgram, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.shapers.begin()
 	p := &fabric.HostProgram{}
 	for _, group := range bySwitch(s) {
 		if err := c.compileSwitch(p, s, group); err != nil {
@@ -91,6 +95,7 @@ func (c *Compiler) Compile(s *State) (*fabric.HostProgram, error) {
 		return nil, err
 	}
 	commit()
+	c.shapers.commit()
 	return p, nil
 }
 

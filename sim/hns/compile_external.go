@@ -269,6 +269,9 @@ func (c *Compiler) port(n *Network, e *Endpoint, zone uint32) vswitch.PortConfig
 		MAC: e.MAC, Zone: zone, Blocked: !e.Attached(),
 		Isolated: e.Doc.Flags&hcn.DisableICC != 0, Tunnelled: n.Type == hcn.Overlay,
 	}
+	if s := c.shapers.shaper(e); s != nil {
+		pc.Shaper = s
+	}
 	if v := vlan(n, e); v != 0 && n.Type != hcn.Overlay {
 		pc.VLAN = vswitch.VLANConfig{Mode: vswitch.VLANAccess, AccessID: v}
 	}

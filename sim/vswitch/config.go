@@ -80,8 +80,16 @@ type PortConfig struct {
 	Mirror      MirrorMode // VS-32
 	MTU         int        // largest IP packet towards what stands behind the port; 0 is the switch's
 	Isolated    bool       // DisableICC: no traffic to or from other endpoint ports of the zone
+	Shaper      Shaper     // limits what the port sends (rule QOS-01); nil is no limit
 
 	Program *vfp.Program // nil: no VFP policy on the port
+}
+
+// Shaper limits bandwidth. It says when a frame of so many bytes, which is there
+// at now, may leave; ok is false if it is to be dropped. It keeps its state over
+// changes of configuration, and serves one port.
+type Shaper interface {
+	Admit(now int64, bytes int) (at int64, ok bool)
 }
 
 // MirrorMode is a port's monitor mode (rule VS-32).
@@ -137,9 +145,10 @@ type NextHop interface {
 }
 
 // Sink takes what leaves the switch. Deliver is called once per frame and
-// port; the frame is valid during the call only.
+// port; the frame is valid during the call only. It leaves at the time given,
+// which a shaper may put into the future.
 type Sink interface {
-	Deliver(now int64, port vfp.PortID, p *vfp.Packet)
+	Deliver(at int64, port vfp.PortID, p *vfp.Packet)
 	// Dropped reports every drop with the port where it happened.
 	Dropped(now int64, port vfp.PortID, p *vfp.Packet)
 }

@@ -58,6 +58,10 @@ func (s *Switch) leave(f *transit, p *vfp.Packet, x *exit) {
 		s.drop(f, dst, p, x.tooBig)
 		return
 	}
+	if !f.admitted() {
+		s.drop(f, f.in, p, vfp.DropQosDrop)
+		return
+	}
 	var pa netip.Addr
 	resolved := true
 	if x.toPA {
@@ -75,7 +79,29 @@ func (s *Switch) leave(f *transit, p *vfp.Packet, x *exit) {
 		s.hold(f, p, pa)
 		return
 	}
-	s.deliver(f, dst, p)
+	s.deliver(f, f.departure(), dst, p)
+}
+
+// admitted asks the source port's bandwidth limit (step 8). It counts frames as
+// they entered, without what a layer put around them, and a flooded one once
+// (rules QOS-01, QOS-02).
+func (f *transit) admitted() bool {
+	if f.in.cfg.Shaper == nil {
+		return true
+	}
+	if !f.shaped {
+		at, ok := f.in.cfg.Shaper.Admit(f.now, f.size)
+		f.shaped, f.at, f.refused = true, at, !ok
+	}
+	return !f.refused
+}
+
+// departure is when the frame leaves.
+func (f *transit) departure() int64 {
+	if f.shaped {
+		return f.at
+	}
+	return f.now
 }
 
 // address fills the outermost Ethernet addresses from the host's neighbour
@@ -112,14 +138,14 @@ func (s *snapshot) hostTag() tag {
 }
 
 // deliver hands the frame to what stands behind dst.
-func (s *Switch) deliver(f *transit, dst *port, p *vfp.Packet) {
+func (s *Switch) deliver(f *transit, at int64, dst *port, p *vfp.Packet) {
 	dst.run.n.Out++
 	dst.run.vfp.Count(vfp.In, p.Len())
 	p.Verdict, p.OutPort = vfp.Delivered, dst.cfg.ID
 	if f.trace != nil {
 		f.note(p, dst, vfp.In, "delivered", "")
 	}
-	f.sink.Deliver(f.now, dst.cfg.ID, p)
+	f.sink.Deliver(at, dst.cfg.ID, p)
 	if dst.cfg.Mirror == MirrorSource {
 		s.mirrored(f, p)
 	}
@@ -142,7 +168,7 @@ func (s *Switch) reply(f *transit, p *vfp.Packet, w *vfp.Walk) {
 		case r.Len() > in.mtu+wire.EthernetLen, tagged && !pushTag(r, tci):
 			s.drop(f, in, r, vfp.DropOversize)
 		default:
-			s.deliver(f, in, r)
+			s.deliver(f, f.now, in, r)
 		}
 	}
 	w.Replies = nil

@@ -54,6 +54,7 @@ func TestThePacketPathDoesNotAllocate(t *testing.T) {
 		{"flooded", true, nil, [][]byte{bytesOf(bcast(idA))}},
 		{"mirrored", true, []func(*Config){setPort(idA, func(p *PortConfig) { p.Mirror = MirrorSource }), setPort(idC, func(p *PortConfig) { p.Mirror = MirrorDestination })}, flows(8)},
 		{"learning", true, []func(*Config){setPort(idA, func(p *PortConfig) { p.MACSpoofing = true })}, [][]byte{bytesOf(ethSrc(udp(idA, idB), mac(0x55)))}},
+		{"limited", true, []func(*Config){setPort(idA, func(p *PortConfig) { p.Shaper = &allowance{bytes: 1 << 60} })}, flows(8)},
 		{"dropped", true, []func(*Config){program(idB, layer(vfp.In, vfp.Rule{Action: vfp.Block{}}))}, flows(8)},
 	}
 	for _, tt := range tests {

@@ -15,6 +15,11 @@ type transit struct {
 	in     *port
 	tag    tag  // valid after VLAN ingress
 	stable bool // nothing decided so far was learned or would differ for the next frame
+
+	size    int   // of the entering frame, bytes
+	shaped  bool  // the source port's shaper has been asked, once for all copies
+	at      int64 // when the frame may leave; valid if shaped
+	refused bool  // never
 }
 
 // Process takes a batch of frames through the pipeline of contract section 1.
@@ -43,7 +48,7 @@ func (s *Switch) enter(f *transit, p *vfp.Packet) {
 		s.dropNowhere(f, p)
 		return
 	}
-	f.in = in
+	f.in, f.size = in, p.Len()
 	in.run.n.In++
 	in.run.vfp.Count(vfp.Out, p.Len())
 	if r := s.admit(f, p); r != vfp.DropNone {
