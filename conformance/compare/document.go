@@ -156,6 +156,12 @@ func (c *documentPair) askedFor(policies []any) []any {
 }
 
 func (c *documentPair) leaf(path, l, r string) {
+	if l != r && strings.HasPrefix(strings.ToLower(path), "macpool") && !c.fixed["text "+l] {
+		// The ends of a pool are no addresses of anybody.
+		state, note := c.free(normMACs)
+		c.rows = append(c.rows, reports.FieldPair{Field: path, Left: l, Right: r, State: state, Note: note})
+		return
+	}
 	state, note := c.text(l, r)
 	if state == reports.FieldDiffers && note == "" {
 		state, note = c.chosen(path, l, r)
