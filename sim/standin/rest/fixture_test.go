@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -97,11 +98,12 @@ func mkLab(t testing.TB, profile string, adjust ...func(*Server)) *lab {
 	return l
 }
 
-func (l *lab) serve() {
+// serve starts the servers. stop ends them, as the end of the test does.
+func (l *lab) serve() (stop func()) {
 	done := make(chan error, 2)
 	go func() { done <- l.st.Serve() }()
 	go func() { done <- l.rest.Serve(l.st) }()
-	l.t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		for _, err := range []error{l.st.Close(), l.rest.Shutdown(ctx), <-done, <-done} {
@@ -111,6 +113,8 @@ func (l *lab) serve() {
 		}
 		http.DefaultClient.CloseIdleConnections()
 	})
+	l.t.Cleanup(stop)
+	return stop
 }
 
 // send makes a request with the token.

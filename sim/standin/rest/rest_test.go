@@ -3,9 +3,11 @@ package rest
 import (
 	"bufio"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hnsim/hnsim/sim/hcn"
 )
@@ -290,5 +292,31 @@ func TestHealthSaysWhyTheServiceCannotGoOn(t *testing.T) {
 	why = hcn.ErrFail
 	if got := l.must(http.StatusServiceUnavailable, "GET", "/healthz", ""); !strings.Contains(got, "E_FAIL") {
 		t.Error(got)
+	}
+}
+
+// TestShutdownEndsStreams: a client that listens to events and one that keeps
+// its connection do not hold the server up.
+func TestShutdownEndsStreams(t *testing.T) {
+	l := mkLab(t, hcn.WS2025)
+	stop := l.serve()
+	l.must(http.StatusOK, "GET", "/v1/networks", "")
+	req, err := http.NewRequest("GET", l.url+"/v1/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+l.st.Token())
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	start := time.Now()
+	stop()
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("the end took %v", took)
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Errorf("the stream is torn off: %v", err)
 	}
 }

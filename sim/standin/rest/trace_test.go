@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hnsim/hnsim/sim"
 	"github.com/hnsim/hnsim/sim/hcn"
 )
 
@@ -99,6 +100,29 @@ func TestAPacketIsFollowedThroughATunnel(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
+	}
+}
+
+func TestARecordingIsBounded(t *testing.T) {
+	var w Watch
+	var cfg sim.Config
+	w.Hook(&cfg)
+	if cfg.Trace(1) != nil {
+		t.Error("a packet is traced while nobody asks")
+	}
+	w.start()
+	for id := range uint64(2 * maxEvents) {
+		cfg.Observer.OnReceive(0, "h1#2", "eth", []byte{1, 2, 3}, id)
+		if tr := cfg.Trace(id); tr != nil && tr.Max != maxRecords {
+			t.Errorf("a trace of %d records", tr.Max)
+		}
+	}
+	rec := w.stop()
+	if len(rec.events) != maxEvents || rec.lost != maxEvents || len(rec.traces) != maxTraces {
+		t.Errorf("%d events, %d lost, %d traces", len(rec.events), rec.lost, len(rec.traces))
+	}
+	if n := w.packets[packetKey{"h1", "stack", "rx"}]; n != 2*maxEvents {
+		t.Errorf("%d packets counted", n)
 	}
 }
 

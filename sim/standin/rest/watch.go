@@ -36,8 +36,12 @@ type recording struct {
 	lost   int
 }
 
-// maxEvents bounds a recording: a flood has no end.
-const maxEvents = 1000
+// Bounds of a recording: a flood has no end.
+const (
+	maxEvents  = 1000
+	maxTraces  = 256 // packets
+	maxRecords = 512 // of one packet
+)
 
 // event is something that happened to a packet.
 type event struct {
@@ -92,8 +96,8 @@ func (w *Watch) trace(id uint64) *vfp.Trace {
 		return nil
 	}
 	t := w.rec.traces[id]
-	if t == nil && len(w.rec.traces) < maxEvents {
-		t = new(vfp.Trace)
+	if t == nil && len(w.rec.traces) < maxTraces {
+		t = &vfp.Trace{Max: maxRecords}
 		w.rec.traces[id] = t
 	}
 	return t

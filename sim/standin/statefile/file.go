@@ -136,11 +136,21 @@ func (file *File) takeBack(cause error) error {
 		file.fail(errors.Join(cause, err))
 		return file.err
 	}
-	return cause
+	return file.named(cause)
+}
+
+// named says in an error which file it is about. The system's own text may
+// have the name under which the file was made.
+func (file *File) named(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		err = fmt.Errorf("%s: %w", path.Op, path.Err)
+	}
+	return fmt.Errorf("state file %s: %w", file.path, err)
 }
 
 func (file *File) fail(err error) {
-	file.err = fmt.Errorf("state file %s: %w; no further change is accepted", file.path, err)
+	file.err = fmt.Errorf("%w; no further change is accepted", file.named(err))
 	file.synced.Broadcast()
 }
 
@@ -197,7 +207,7 @@ func (file *File) Rewrite(whole []Change) error {
 	}
 	f, size, err := file.writeNew(whole)
 	if err != nil {
-		return err
+		return file.named(err)
 	}
 	if file.f, err = replaceLocked(f, file.f, file.path); err != nil {
 		file.fail(err)

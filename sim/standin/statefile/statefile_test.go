@@ -305,8 +305,8 @@ func TestAFileThatCannotGrowSaysSoAndStaysWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.f = bad
-	if err := f.Append(change(2)); err == nil {
-		t.Error("a write that fails is no error")
+	if err := f.Append(change(2)); err == nil || !strings.Contains(err.Error(), "state file "+path+": write: ") {
+		t.Errorf("a write that fails: %v", err)
 	}
 	f.f = good
 	if err := f.Append(change(2)); err == nil || !strings.Contains(err.Error(), "no further change") {
