@@ -106,3 +106,12 @@ mutate-diff: ## break the model: hnsim diff must see 20 mutations without any ex
 test-linux: build ## the suite on the Linux kernel (as root, or with user namespaces)
 	HNSIM_REQUIRE_TOOLS=1 $(GO) test -count=1 ./backends/linux
 	./hnsim run --backend linux --out $(OUT)/linux
+
+# The service.
+.PHONY: kill-serve race-serve
+
+kill-serve: ## kill hnsim serve 200 times: no acknowledged change may be lost
+	$(GO) test -count=1 -v -run TestKilledServicesLoseNothing ./cmd/hnsim -kill-rounds 200
+
+race-serve: ## 10,000 operations of 32 clients, HTTP and DLLs, under the race detector
+	$(GO) test -count=1 -race -run 'AtOnce|BothKinds' ./sim/standin ./sim/standin/rest ./sim/standin/statefile
