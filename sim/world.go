@@ -81,6 +81,7 @@ type HostConfig struct {
 	Gateway netip.Addr
 	MTU     int
 	VLAN    uint16
+	DNS     []netip.Addr // servers, which endpoints of NAT networks get
 	// Outer makes the host a virtual machine on the virtual switch of a
 	// physical machine (rules VS-20, TR-02, L2T-02); nil puts it on the segment
 	// itself. Name, Segment and VM are the host's.
@@ -130,11 +131,11 @@ func (w *World) AddHost(cfg HostConfig) (*Host, error) {
 	}
 	h.HNS, err = hns.New(hns.Config{
 		Notify: notify, HostName: cfg.Name, Profile: w.Profile, Seed: w.seedOf(cfg.Name),
-		Uplinks: []hns.Uplink{{Name: nic.Name(), MAC: nic.MAC(), Addrs: cfg.Addrs}},
-		Apply:   h.apply,
-		Now:     func() time.Duration { return time.Duration(w.Loop().Now()) },
-		Ports:   busyPorts{fh.Ports()},
-		Stats:   h.endpointStats,
+		Uplinks: []hns.Uplink{{Name: nic.Name(), MAC: nic.MAC(), Addrs: cfg.Addrs}}, DNSServers: cfg.DNS,
+		Apply: h.apply,
+		Now:   func() time.Duration { return time.Duration(w.Loop().Now()) },
+		Ports: busyPorts{fh.Ports()},
+		Stats: h.endpointStats,
 	})
 	if err != nil {
 		return nil, err

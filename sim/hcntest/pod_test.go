@@ -62,6 +62,27 @@ func TestPodsOfAnOverlayReachEachOtherThroughATunnel(t *testing.T) {
 	}
 }
 
+func TestWithoutItsAdapterANetworkIsDegraded(t *testing.T) {
+	l, a, b := overlayPods(t)
+	b.Listen("tcp", 80)
+	h1 := l.Host("h1")
+	nets, err := h1.ListNetworks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h1.SetAdapter(false)
+	if _, err := h1.CreateEndpoint(endpointAt("10.244.1.11"), &nets[0]); !errors.Is(err, ErrorCode(0x803b0017)) {
+		t.Errorf("%v", err)
+	}
+	if _, err := a.Reach("tcp", "10.244.2.20:80"); err == nil {
+		t.Error("packets cross an adapter that is not there")
+	}
+	h1.SetAdapter(true)
+	if _, err := a.Reach("tcp", "10.244.2.20:80"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAnUnreachablePodIsReportedWithTheDrop(t *testing.T) {
 	block := EndpointPolicy{Type: ACL, Settings: mustJSON(AclPolicySetting{Action: ActionTypeBlock, Direction: DirectionTypeIn, RuleType: RuleTypeSwitch, Priority: 200})}
 	l, a, b := overlayPods(t, block)

@@ -8,14 +8,10 @@ import "github.com/hnsim/hnsim/sim/hcn"
 // apart (G.2, D.3 #46). Endpoints go back to the state that what they are
 // attached to implies.
 func (s *Service) SetAdapterPresent(name string, present bool) error {
-	return s.change(func(t *tx) error {
+	err := s.change(func(t *tx) error {
 		if !s.hasAdapter(name) {
 			return hcn.Errorf(hcn.ErrAdapterNotFound, "the host has no adapter %q: it has %s", name, t.adapterNames())
 		}
-		if s.absent == nil {
-			s.absent = map[string]bool{}
-		}
-		s.absent[name] = !present
 		for _, n := range t.next.Networks {
 			if n.Uplink != name || n.Degraded != present {
 				continue
@@ -29,6 +25,16 @@ func (s *Service) SetAdapterPresent(name string, present bool) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.absent == nil {
+		s.absent = map[string]bool{}
+	}
+	s.absent[name] = !present
+	return nil
 }
 
 func (s *Service) hasAdapter(name string) bool {

@@ -253,6 +253,29 @@ func TestNamespacesOfEveryTypeHaveTheirCompartment(t *testing.T) {
 	}
 }
 
+// TestNetworksCountTheirEndpoints covers F.1: now, ever, and most at a time.
+func TestNetworksCountTheirEndpoints(t *testing.T) {
+	h := mkHost(t, hcn.WS2022)
+	net := h.network(natDoc)
+	var ids []string
+	for _, step := range []struct {
+		add, remove int
+		want        string
+	}{{3, 0, "3 3 3"}, {0, 2, "1 3 3"}, {1, 0, "2 4 3"}, {0, 2, "0 4 3"}, {1, 0, "1 5 3"}} {
+		for range step.add {
+			ids = append(ids, h.endpoint(net, plainEndpoint))
+		}
+		for range step.remove {
+			h.must(h.DeleteEndpoint(ids[0]))
+			ids = ids[1:]
+		}
+		doc := h.v1(NetworkKind, net)
+		if got := fmt.Sprint(doc["CurrentEndpointCount"], " ", doc["TotalEndpoints"], " ", doc["MaxConcurrentEndpoints"]); got != step.want {
+			t.Errorf("F.1: %s, want %s", got, step.want)
+		}
+	}
+}
+
 // TestErrorRecordsAreWhatClientsParse covers D.2 and D.4: success, the code as
 // a decimal number, the sentence that drivers search first.
 func TestErrorRecordsAreWhatClientsParse(t *testing.T) {

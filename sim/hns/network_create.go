@@ -302,6 +302,10 @@ func (t *tx) chooseGatewayMAC(n *Network) error {
 		n.HostMAC = mac
 		return nil
 	}
+	if n.Type == hcn.ICS { // F.1: the first of the block
+		n.HostMAC = n.Pool.First
+		return nil
+	}
 	mac, err := t.freeMAC(n)
 	n.HostMAC = mac
 	return err

@@ -40,6 +40,22 @@ func health(at time.Duration) json.RawMessage {
 	return mustJSON(healthData{LastUpdateTime: fileTime(at)})
 }
 
+// sharedAccessHealth is what the health of a network has beside on builds whose
+// NAT is that of Internet Connection Sharing (F.1, sample 03).
+type sharedAccessHealth struct {
+	healthData
+	AddressNotificationMissedCount, AddressNotificationSequenceNumber     uint64
+	InterfaceNotificationMissedCount, InterfaceNotificationSequenceNumber uint64
+	RouteNotificationMissedCount, RouteNotificationSequenceNumber         uint64
+}
+
+func (v *view) networkHealth(n *Network) json.RawMessage {
+	if v.natName(n) == "" || v.s.cfg.Profile.OSBuild >= buildNATVLAN || v.s.cfg.Profile.OSBuild < buildNATGone {
+		return health(n.createdAt)
+	}
+	return mustJSON(sharedAccessHealth{healthData: healthData{LastUpdateTime: fileTime(n.createdAt)}})
+}
+
 func (v *view) version() hcn.HNSVersion { return v.s.cfg.Profile.Version }
 
 // schema is the version that a document shows: in v1 none, or a client that
@@ -75,7 +91,7 @@ func (v *view) network(n *Network, shape hcn.Shape) []byte {
 	doc := *n.Doc
 	doc.SchemaVersion = v.schema(shape, doc.SchemaVersion)
 	doc.Extras = doc.Extras.Without(readOnlyMembers...)
-	doc.Health = hcn.Health{Data: health(n.createdAt), Extra: hcn.ExtraParams{LayeredOn: n.LayerGUID}}
+	doc.Health = hcn.Health{Data: v.networkHealth(n), Extra: hcn.ExtraParams{LayeredOn: n.LayerGUID}}
 	if v.version().Major >= hnsSwitchGUID || v.version().Major <= 1 {
 		doc.Health.Extra.SwitchGuid = v.switchOwner(n).Doc.ID
 	}
