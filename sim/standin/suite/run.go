@@ -101,6 +101,7 @@ func (r *runner) run(ctx context.Context, s *suite) (*table, error) {
 	if err != nil {
 		return nil, unable{err}
 	}
+	e.prepared = true
 	names, err := s.Dialect.list(listed.output, listed.dir)
 	if err != nil || listed.code != 0 {
 		return nil, unable{fmt.Errorf("cannot list its cases: exit code %d: %w\n%s", listed.code, err, listed.output)}
@@ -162,7 +163,14 @@ type executor struct {
 	runner  *runner
 	suite   *suite
 	program string
+	// prepared is that hnsim has made its wine prefix, which takes everything
+	// that wine has.
+	prepared bool
 }
+
+// noServices keeps wine from starting its services and devices for every case:
+// the suites use HNS and the registry, and a case takes a tenth of the time.
+const noServices = "wineboot.exe,services.exe,explorer.exe=d"
 
 // process is a run of the program that has ended.
 type process struct {
@@ -191,6 +199,9 @@ func (e *executor) start(ctx context.Context, label string, args []string) (proc
 	line := []string{"-q", "exec", "--profile", e.suite.Profile, "--dlls", e.runner.dlls, "--calls", callsFile, "--", e.program}
 	cmd := exec.CommandContext(ctx, e.runner.hnsim, append(line, args...)...)
 	cmd.Dir = p.dir
+	if e.prepared {
+		cmd.Env = append(os.Environ(), "WINEDLLOVERRIDES="+noServices)
+	}
 	var err error
 	p.output, err = output(ctx, cmd)
 	var exit *exec.ExitError
