@@ -21,6 +21,7 @@ const (
 	exitUnexpected = 1
 	exitUsage      = 2
 	exitNotTested  = 3
+	exitInterrupt  = 130
 )
 
 // unable says that a suite could not be run at all.
@@ -87,6 +88,9 @@ func (r *runner) all(ctx context.Context, wanted []*suite, errOut io.Writer) int
 		start := time.Now()
 		t, err := r.run(ctx, s)
 		switch {
+		case ctx.Err() != nil:
+			fmt.Fprintln(errOut, "suite: interrupted")
+			return exitInterrupt
 		case errors.As(err, new(unable)):
 			fmt.Fprintf(errOut, "suite: %s: %v\n", s.Name, err)
 			code = exitNotTested

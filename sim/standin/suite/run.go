@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,12 +27,12 @@ type runner struct {
 	jobs  int
 	only  *regexp.Regexp
 	hnsim string // program
-	dlls  string // folder
 }
 
-// prepare builds hnsim and the DLLs, once for all suites.
+// prepare builds hnsim, once for all suites.
 func (r *runner) prepare(ctx context.Context) error {
-	if _, err := wine.Find(); err != nil {
+	// hnsim would say the same, but only when a suite has been built.
+	if err := new(wine.Run).Missing(); err != nil {
 		return err
 	}
 	var err error
@@ -40,11 +41,6 @@ func (r *runner) prepare(ctx context.Context) error {
 	}
 	if err := os.MkdirAll(r.work, 0o755); err != nil {
 		return err
-	}
-	r.dlls = filepath.Join(r.work, "dlls")
-	// The script says which package to install.
-	if out, err := output(ctx, exec.CommandContext(ctx, filepath.Join("sim", "standin", "shim", "build.sh"), r.dlls)); err != nil {
-		return fmt.Errorf("cannot build the DLLs: %w\n%s", err, out)
 	}
 	r.hnsim = filepath.Join(r.work, "hnsim")
 	if out, err := output(ctx, exec.CommandContext(ctx, "go", "build", "-o", r.hnsim, "./cmd/hnsim")); err != nil {
@@ -115,7 +111,9 @@ func (r *runner) run(ctx context.Context, s *suite) (*table, error) {
 	if len(t.rows) == 0 {
 		return nil, unable{fmt.Errorf("none of its %d cases was selected", len(names))}
 	}
-	return t, e.both(ctx, t)
+	err = e.both(ctx, t)
+	t.restarts = int(e.restarts.Load())
+	return t, err
 }
 
 // both fills the table: the run of all cases is one job among the others.
@@ -166,6 +164,7 @@ type executor struct {
 	// prepared is that hnsim has made its wine prefix, which takes everything
 	// that wine has.
 	prepared bool
+	restarts atomic.Int32
 }
 
 // noServices keeps wine from starting its services and devices for every case:
@@ -184,9 +183,28 @@ const (
 	callsFile  = "calls.ndjson"
 )
 
+// maxStarts is how often a program is started that wine did not start: under
+// heavy load it sometimes does not, which says nothing about the case.
+const maxStarts = 3
+
 // start runs the program under wine against a fresh store in a folder of its
 // own, and waits for it.
 func (e *executor) start(ctx context.Context, label string, args []string) (process, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	for starts := 1; ; starts++ {
+		p, err := e.startOnce(ctx, label, args)
+		if err != nil || p.code != exitNotTested {
+			return p, err
+		}
+		if starts == maxStarts || ctx.Err() != nil {
+			return p, unable{fmt.Errorf("hnsim could not run it:\n%s", p.output)}
+		}
+		e.restarts.Add(1)
+	}
+}
+
+func (e *executor) startOnce(ctx context.Context, label string, args []string) (process, error) {
 	p := process{dir: filepath.Join(e.runner.work, e.suite.Name, label)}
 	if err := os.RemoveAll(p.dir); err != nil {
 		return p, err
@@ -194,9 +212,7 @@ func (e *executor) start(ctx context.Context, label string, args []string) (proc
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return p, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
-	defer cancel()
-	line := []string{"-q", "exec", "--profile", e.suite.Profile, "--dlls", e.runner.dlls, "--calls", callsFile, "--", e.program}
+	line := []string{"-q", "exec", "--profile", e.suite.Profile, "--calls", callsFile, "--", e.program}
 	cmd := exec.CommandContext(ctx, e.runner.hnsim, append(line, args...)...)
 	cmd.Dir = p.dir
 	if e.prepared {
@@ -210,9 +226,6 @@ func (e *executor) start(ctx context.Context, label string, args []string) (proc
 		p.code = exit.ExitCode()
 	case err != nil:
 		return p, fmt.Errorf("%s: %w", label, err)
-	}
-	if p.code == exitNotTested {
-		return p, unable{fmt.Errorf("hnsim could not run it:\n%s", p.output)}
 	}
 	return p, os.WriteFile(filepath.Join(p.dir, outputFile), p.output, 0o644)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -27,7 +26,8 @@ func TestWrongUsageIsToldFromFailure(t *testing.T) {
 
 func TestWithoutToolsNothingWasTested(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	t.Chdir(filepath.Join("..", "..", ".."))
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("MINGW_CC", "no-such-compiler")
 	if code, _, errOut := run(t, "-work", t.TempDir(), "hcsshim"); code != exitNotTested || !strings.Contains(errOut, "install") {
 		t.Errorf("exit code %d, %q", code, errOut)
 	}

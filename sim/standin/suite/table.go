@@ -18,6 +18,8 @@ type table struct {
 	suite  *suite
 	listed int // cases that the program has
 	rows   []row
+	// restarts are runs that wine did not start at first.
+	restarts int
 }
 
 func (t *table) names() []string {
@@ -68,6 +70,9 @@ func (t *table) print(w io.Writer, took time.Duration) {
 	alone, together := t.count()
 	fmt.Fprintf(w, "%s %s: of %d cases %d pass alone, %d together, in %.0f s\n",
 		t.suite.Module, t.suite.Version, len(t.rows), alone, together, took.Seconds())
+	if t.restarts > 0 {
+		fmt.Fprintf(w, "%d runs were started again, because wine did not start the program\n", t.restarts)
+	}
 	if t.listed < t.suite.AtLeast {
 		fmt.Fprintf(w, "only %d cases were built, at least %d were expected\n", t.listed, t.suite.AtLeast)
 	}

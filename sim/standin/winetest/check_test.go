@@ -19,7 +19,7 @@ func TestTheDLLsKeepTheConventions(t *testing.T) {
 		t.Run(check, func(t *testing.T) {
 			s := mkServer(t, "", "")
 			s.AddContainer("c1")
-			run(t, b, s.Addr(), s.Token(), nil, nil, b.check, check).mustPass(t, check+": 0 failures")
+			run(t, s.Addr(), s.Token(), nil, nil, b.check, check).mustPass(t, check+": 0 failures")
 		})
 	}
 }
@@ -48,13 +48,13 @@ func TestLongTextsArriveWhole(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	run(t, b, s.Addr(), s.Token(), nil, nil, b.check, "long").mustPass(t, "long: 0 failures")
+	run(t, s.Addr(), s.Token(), nil, nil, b.check, "long").mustPass(t, "long: 0 failures")
 }
 
 func TestAWrongTokenIsToldFromAServerThatIsNotThere(t *testing.T) {
 	b := mkBuilt(t)
 	s := mkServer(t, "", "")
-	run(t, b, s.Addr(), "wrong", nil, nil, b.check, "refused").mustPass(t, "refused: 0 failures")
+	run(t, s.Addr(), "wrong", nil, nil, b.check, "refused").mustPass(t, "refused: 0 failures")
 }
 
 // TestAProgramOutlivesItsServer ends the server under a program and puts
@@ -71,7 +71,7 @@ func TestAProgramOutlivesItsServer(t *testing.T) {
 	said, out := io.Pipe()
 	done := make(chan *program, 1)
 	go func() {
-		done <- run(t, b, addr, token, in, out, b.check, "gone")
+		done <- run(t, addr, token, in, out, b.check, "gone")
 		out.Close()
 	}()
 	replace := func(again bool) {
@@ -104,5 +104,5 @@ func TestAProgramOutlivesItsServer(t *testing.T) {
 
 func TestGoProgramsHaveUDPSockets(t *testing.T) {
 	b := mkBuilt(t)
-	run(t, b, "", "", nil, nil, b.udp).mustPass(t, "ok")
+	run(t, "", "", nil, nil, b.udp).mustPass(t, "ok")
 }

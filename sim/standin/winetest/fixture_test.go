@@ -3,6 +3,7 @@ package winetest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -19,70 +20,84 @@ import (
 	"github.com/hnsim/hnsim/sim/standin/wine"
 )
 
-const compiler = "x86_64-w64-mingw32-gcc"
-
 // built is what the tests run, built once.
 type built struct{ dlls, check, udp string }
 
-var build = sync.OnceValues(func() (built, error) {
-	dir, err := os.MkdirTemp("", "winetest-")
-	if err != nil {
-		return built{}, err
+// build builds the DLLs where hnsim exec does, which keeps them until their
+// sources change, and the programs in a folder that TestMain removes.
+func build(ctx context.Context) (b built, err error) {
+	if b.dlls, err = prepared(ctx, &wine.Run{}); err != nil {
+		return b, err
 	}
-	b := built{dlls: filepath.Join(dir, "dlls"), check: filepath.Join(dir, "check.exe"), udp: filepath.Join(dir, "udp.exe")}
 	sources, err := filepath.Glob("testdata/check/*.c")
 	if err != nil {
 		return b, err
 	}
+	compiler, err := wine.FindCompiler()
+	if err != nil {
+		return b, err
+	}
+	b.check, b.udp = filepath.Join(programs, "check.exe"), filepath.Join(programs, "udp.exe")
 	flags := []string{"-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-DCINTERFACE", "-o", b.check}
-	udp := exec.Command("go", "build", "-o", b.udp, "./testdata/udp")
+	check := exec.CommandContext(ctx, compiler, append(append(flags, sources...), "-lole32")...)
+	udp := exec.CommandContext(ctx, "go", "build", "-o", b.udp, "./testdata/udp")
 	udp.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
-	for _, cmd := range []*exec.Cmd{
-		exec.Command("../shim/build.sh", b.dlls),
-		exec.Command(compiler, append(append(flags, sources...), "-lole32")...),
-		udp,
-	} {
-		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-			return b, &buildError{cmd.String(), out, err}
+	for _, cmd := range []*exec.Cmd{check, udp} {
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return b, fmt.Errorf("%s: %w\n%s", cmd, err, out)
 		}
 	}
 	return b, nil
-})
-
-type buildError struct {
-	command string
-	out     []byte
-	err     error
 }
 
-func (e *buildError) Error() string { return e.command + ": " + string(e.out) }
+// prepared makes wine ready and returns the folder of the DLLs.
+func prepared(ctx context.Context, r *wine.Run) (string, error) {
+	if err := r.Prepare(ctx); err != nil {
+		return "", err
+	}
+	cache, err := wine.CacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir, _, err := wine.ShimsDir(cache)
+	return dir, err
+}
+
+var (
+	programs string // folder
+	once     sync.Once
+	all      built
+	buildErr error
+)
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if b, err := build(); err == nil || b.dlls != "" {
-		os.RemoveAll(filepath.Dir(b.dlls))
+	var err error
+	if programs, err = os.MkdirTemp("", "winetest-"); err != nil {
+		panic(err)
 	}
+	code := m.Run()
+	os.RemoveAll(programs)
 	os.Exit(code)
 }
 
 // mkBuilt builds the programs, or skips the test where the tools are missing.
 func mkBuilt(t *testing.T) built {
 	t.Helper()
-	_, err := wine.Find()
+	if testing.Short() {
+		t.Skip("runs wine")
+	}
+	err := new(wine.Run).Missing()
 	if err == nil {
-		_, err = exec.LookPath(compiler)
+		_, err = wine.FindCompiler()
 	}
-	if err != nil {
-		if os.Getenv("HNSIM_REQUIRE_TOOLS") == "1" {
-			t.Fatal(err)
-		}
-		t.Skipf("%v: install wine64 and gcc-mingw-w64-x86-64", err)
+	if err != nil && os.Getenv("HNSIM_REQUIRE_TOOLS") != "1" {
+		t.Skip(err)
 	}
-	b, err := build()
-	if err != nil {
-		t.Fatal(err)
+	once.Do(func() { all, buildErr = build(t.Context()) })
+	if buildErr != nil {
+		t.Fatal(buildErr)
 	}
-	return b
+	return all
 }
 
 // mkServer starts a server of a fresh host, at addr if it is not empty.
@@ -119,14 +134,14 @@ type program struct {
 }
 
 // run runs a program against a server that it finds at addr with token.
-func run(t *testing.T, b built, addr, token string, in io.Reader, out io.Writer, args ...string) *program {
+func run(t *testing.T, addr, token string, in io.Reader, out io.Writer, args ...string) *program {
 	t.Helper()
-	r := wine.Run{DLLs: b.dlls, OSBuild: hcn.MustProfile(hcn.WS2025).OSBuild, Log: t.Logf,
+	r := wine.Run{OSBuild: hcn.MustProfile(hcn.WS2025).OSBuild, Log: t.Logf,
 		Env: []string{"HNSIM_STANDIN_ADDR=" + addr, "HNSIM_STANDIN_TOKEN=" + token, "HNSIM_STANDIN_HOST="}}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	p := &program{}
-	if p.err = r.Prepare(ctx); p.err != nil {
+	if _, p.err = prepared(ctx, &r); p.err != nil {
 		return p
 	}
 	// The prefix is there, and the programs use HNS and sockets: without wine's
@@ -136,7 +151,12 @@ func run(t *testing.T, b built, addr, token string, in io.Reader, out io.Writer,
 	if out != nil {
 		stdout = io.MultiWriter(stdout, out)
 	}
-	p.code, p.err = r.Exec(ctx, args, in, stdout, &p.errOut)
+	for range 3 { // under heavy load wine sometimes does not start a program
+		if p.code, p.err = r.Exec(ctx, args, in, stdout, &p.errOut); p.err == nil {
+			break
+		}
+		t.Log(p.err)
+	}
 	return p
 }
 
