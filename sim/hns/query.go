@@ -98,10 +98,8 @@ func (s *Service) Enumerate(kind Kind, query []byte) ([]byte, error) {
 
 // Open checks that an object exists, as the Open functions do (D.3 #1 to #4).
 func (s *Service) Open(kind Kind, id string) error {
-	return s.read(func(cur *State) error {
-		_, err := (&view{s: s, cur: cur}).find(kind, id)
-		return err
-	})
+	_, err := s.Number(kind, id)
+	return err
 }
 
 func (v *view) find(kind Kind, id string) (*object, error) {

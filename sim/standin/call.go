@@ -187,17 +187,25 @@ func (c *call) object(kind hns.Kind) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !h.dead {
-		err := c.host.HNS.Open(kind, h.id)
-		if code := hcn.AsError(err); code != nil && code.Code == hcn.ErrUnknownInterface {
-			return "", err // the service is not running: nothing is known of the object
-		}
-		h.dead = err != nil
+	num, err := c.host.HNS.Number(kind, h.id)
+	if code := hcn.AsError(err); code != nil && code.Code == hcn.ErrUnknownInterface {
+		return "", err // the service is not running: nothing is known of the object
 	}
-	if h.dead {
+	// An object that later got the same id is another one: balancers and routes
+	// are changed that way (A.2).
+	if err != nil || num != h.num {
 		return "", hcn.Errorf(hcn.ErrObjectUsedAfterUnload, "%s %s was deleted", kind, h.id)
 	}
 	return h.id, nil
+}
+
+// answerObject answers with a handle of an object.
+func (c *call) answerObject(kind hns.Kind, id string) error {
+	num, err := c.host.HNS.Number(kind, id)
+	if err != nil {
+		return err
+	}
+	return c.answerHandle(&handle{kind: handleKind(kind), id: id, num: num})
 }
 
 func (c *call) enumerate(kind hns.Kind) error {
@@ -221,16 +229,10 @@ func (c *call) create(kind hns.Kind) error {
 		return err
 	}
 	c.made = strings.ToLower(id)
-	return c.answerHandle(&handle{kind: handleKind(kind), id: c.made})
+	return c.answerObject(kind, c.made)
 }
 
-func (c *call) open(kind hns.Kind) error {
-	id := c.guid()
-	if err := c.host.HNS.Open(kind, id); err != nil {
-		return err
-	}
-	return c.answerHandle(&handle{kind: handleKind(kind), id: id})
-}
+func (c *call) open(kind hns.Kind) error { return c.answerObject(kind, c.guid()) }
 
 // guid is the GUID argument of a function for which zero is no special value.
 func (c *call) guid() string {
@@ -261,24 +263,7 @@ func (c *call) query(kind hns.Kind) error {
 }
 
 func (c *call) delete(kind hns.Kind) error {
-	id := c.guid()
-	if err := c.host.HNS.Delete(kind, id); err != nil {
-		return err
-	}
-	c.srv.bury(handleKind(kind), id)
-	return nil
-}
-
-// bury marks the handles of a deleted object, so that they stay dead when the
-// id is used again: balancers and routes are changed that way (A.2).
-func (s *Server) bury(kind handleKind, id string) {
-	for _, ses := range s.sessions {
-		for _, h := range ses.table {
-			if h.kind == kind && h.id == id {
-				h.dead = true
-			}
-		}
-	}
+	return c.host.HNS.Delete(kind, c.guid())
 }
 
 func (c *call) endpointExtra(collection string) error {

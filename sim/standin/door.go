@@ -147,7 +147,6 @@ type Operation struct {
 	Via      string // for the record: "http"
 	Host     string // "" is the first one
 	Function string // for the record: the function that does the same
-	Kind     hns.Kind
 	ID       string // of the object, "" for none
 	NewID    string // of an object that Run has made
 	Args     []string
@@ -178,9 +177,6 @@ func (s *Server) doLocked(host *Host, op *Operation) ([]byte, error) {
 	}
 	start := s.cfg.Now()
 	out, err := op.Run(host)
-	if err == nil && op.Function == deleteFunctions[op.Kind] {
-		s.bury(handleKind(op.Kind), op.ID)
-	}
 	c := Call{Time: start, Took: s.cfg.Now().Sub(start), Via: op.Via, Host: host.Name, Function: op.Function,
 		GUID: op.ID, NewID: op.NewID, Args: op.Args, HResult: "0x00000000", Result: string(out)}
 	if err != nil {
@@ -189,17 +185,6 @@ func (s *Server) doLocked(host *Host, op *Operation) ([]byte, error) {
 	}
 	s.recorded(c)
 	return out, err
-}
-
-// deleteFunctions are the functions after which handles are dead.
-var deleteFunctions = makeDeleteFunctions()
-
-func makeDeleteFunctions() map[hns.Kind]string {
-	m := map[hns.Kind]string{}
-	for _, o := range objectNames {
-		m[o.kind] = "HcnDelete" + o.name
-	}
-	return m
 }
 
 // Subscription is a stream of notifications of one host.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/hnsim/hnsim/sim/hcn"
-	"github.com/hnsim/hnsim/sim/hns"
 )
 
 // start serves a configuration on the lab's host.
@@ -116,22 +115,38 @@ func TestBytesInFlightAreBounded(t *testing.T) {
 	}
 }
 
-func TestOperationsKillTheHandlesOfWhatTheyDelete(t *testing.T) {
+// TestAHandleIsThatOfOneObject: whoever deletes an object, and in whatever way,
+// its handles do not come to life with another one of the same id.
+func TestAHandleIsThatOfOneObject(t *testing.T) {
 	l := newLab(t, hcn.WS2025)
 	c := l.client(1)
-	h := c.must(Request{Function: "HcnCreateNetwork", GUID: guid(id1), Texts: texts(natDoc)}).Handle
-	do := func(function string, run func(h *Host) ([]byte, error)) {
-		t.Helper()
-		if _, err := l.Do(&Operation{Via: "http", Function: function, Kind: hns.NetworkKind, ID: id1, Run: run}); err != nil {
-			t.Fatal(err)
+	for name, remove := range map[string]func(){
+		"HcnDeleteNetwork": func() { c.must(Request{Function: "HcnDeleteNetwork", GUID: guid(id1)}) },
+		"HNSCall":          func() { c.must(Request{Function: "HNSCall", Texts: texts("DELETE", "/networks/"+id1, "")}) },
+		"another way in": func() {
+			if _, err := l.Do(&Operation{Run: func(h *Host) ([]byte, error) { return nil, h.HNS.DeleteNetwork(id1) }}); err != nil {
+				t.Error(err)
+			}
+		},
+		"a reboot": func() {
+			if err := l.service.Reboot(); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		create := Request{Function: "HcnCreateNetwork", GUID: guid(id1), Texts: texts(natDoc)}
+		query := Request{Function: "HcnQueryNetworkProperties", Handle: c.must(create).Handle, Texts: texts("")}
+		c.must(query)
+		remove()
+		c.mustFail(hcn.ErrObjectUsedAfterUnload, query)
+		again := c.must(create).Handle
+		if resp := c.do(query); hcn.Code(resp.HResult) != hcn.ErrObjectUsedAfterUnload {
+			t.Errorf("%s: a handle has come back to life: 0x%08x", name, resp.HResult)
 		}
+		query.Handle = again
+		c.must(query)
+		c.must(Request{Function: "HcnDeleteNetwork", GUID: guid(id1)})
 	}
-	do("HcnDeleteNetwork", func(h *Host) ([]byte, error) { return nil, h.HNS.DeleteNetwork(id1) })
-	do("HcnCreateNetwork", func(h *Host) ([]byte, error) {
-		_, err := h.HNS.CreateNetwork(id1, []byte(natDoc))
-		return nil, err
-	})
-	c.mustFail(hcn.ErrObjectUsedAfterUnload, Request{Function: "HcnQueryNetworkProperties", Handle: h, Texts: texts("")})
 }
 
 func TestAnAnswerWaitsUntilTheChangeIsDurable(t *testing.T) {

@@ -183,7 +183,13 @@ func (c *call) deleteGuest() error {
 		return noGuest(id)
 	}
 	delete(c.srv.guests, c.guestKey(id))
-	c.srv.bury(guestServiceHandle, id)
+	for _, ses := range c.srv.sessions {
+		for _, h := range ses.table {
+			if h.kind == guestServiceHandle && h.id == id {
+				h.dead = true
+			}
+		}
+	}
 	c.notifyGuest(hns.GuestServiceDelete, id, nil)
 	return nil
 }

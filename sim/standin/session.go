@@ -25,9 +25,8 @@ const (
 type handle struct {
 	kind handleKind
 	id   string // of the object, lower case
-	// dead is set when the object was deleted: an object that later gets the
-	// same id is another one.
-	dead bool
+	num  uint32 // of an object of HNS: tells it from a later one with the same id
+	dead bool   // its guest network service was deleted
 	sub  *subscription
 	res  reservation
 }

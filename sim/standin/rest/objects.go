@@ -113,7 +113,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out, err := s.do(r, &standin.Operation{Function: "HcnEnumerate" + c.plural, Kind: c.kind, Args: []string{string(q)},
+	out, err := s.do(r, &standin.Operation{Function: "HcnEnumerate" + c.plural, Args: []string{string(q)},
 		Run: func(h *standin.Host) ([]byte, error) { return h.HNS.List(c.kind, q) }})
 	if err == nil {
 		document(w, http.StatusOK, out)
@@ -131,7 +131,7 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("id")
-	out, err := s.do(r, &standin.Operation{Function: "HcnQuery" + c.name + "Properties", Kind: c.kind, ID: id, Args: []string{string(q)},
+	out, err := s.do(r, &standin.Operation{Function: "HcnQuery" + c.name + "Properties", ID: id, Args: []string{string(q)},
 		Run: func(h *standin.Host) ([]byte, error) { return h.HNS.Query(c.kind, id, q) }})
 	if err == nil {
 		document(w, http.StatusOK, out)
@@ -145,7 +145,7 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.withBody(w, r, func(body []byte) error {
-		op := &standin.Operation{Function: "HcnCreate" + c.name, Kind: c.kind, Args: []string{string(body)}}
+		op := &standin.Operation{Function: "HcnCreate" + c.name, Args: []string{string(body)}}
 		op.Run = func(h *standin.Host) (doc []byte, err error) {
 			op.NewID, doc, err = h.HNS.Do(c.kind, "create", "", r.URL.Query().Get("network"), body)
 			return doc, err
@@ -167,7 +167,7 @@ func (s *Server) modify(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := r.PathValue("id")
 	return s.withBody(w, r, func(body []byte) error {
-		out, err := s.do(r, &standin.Operation{Function: "HcnModify" + c.name, Kind: c.kind, ID: id, Args: []string{string(body)},
+		out, err := s.do(r, &standin.Operation{Function: "HcnModify" + c.name, ID: id, Args: []string{string(body)},
 			Run: func(h *standin.Host) ([]byte, error) {
 				_, doc, err := h.HNS.Do(c.kind, "modify", id, "", body)
 				return doc, err
@@ -185,7 +185,7 @@ func (s *Server) remove(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("id")
-	_, err = s.do(r, &standin.Operation{Function: "HcnDelete" + c.name, Kind: c.kind, ID: id,
+	_, err = s.do(r, &standin.Operation{Function: "HcnDelete" + c.name, ID: id,
 		Run: func(h *standin.Host) ([]byte, error) { return nil, h.HNS.Delete(c.kind, id) }})
 	if err == nil {
 		w.WriteHeader(http.StatusNoContent)
