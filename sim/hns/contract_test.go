@@ -49,7 +49,6 @@ var elsewhere = map[string]string{
 	"A4":  "sim/standin: the error text is NULL on success; the shims take a NULL pointer",
 	"A5a": "as A3",
 	"A6":  "sim/standin: frames carry GUIDs in the layout of Windows",
-	"A8":  "sim/standin: handles are a session's, leak until it ends, and do not keep objects",
 	"A9":  "hcsshim's business; sim/hcntest does the same",
 	"A11": "sim/standin: the module definitions export every function",
 	"A22": "hcsshim's business; sim/hcntest does the same",
