@@ -9,8 +9,9 @@
 //	web.Listen("tcp", 80)
 //	_, err = lab.External().Reach("tcp", "10.127.130.35:8080")
 //
-// A Host implements HCN, an interface with the shape of hcsshim's calls. Types,
-// constants, errors and predicates have hcsshim's names and fields. Behind it
+// A Host implements HCN, an interface with the shape of the calls of hcsshim's
+// package hcn, and HNS, the older one of its root package. Types, constants,
+// errors and predicates have hcsshim's names and fields. Behind it
 // is the model of this project: the same refusals with the same codes, the same
 // values filled in, the versions and features of the build that the
 // configuration names, and a data plane that carries packets.

@@ -77,9 +77,10 @@ var _ HCN = (*Host)(nil)
 // methods are the names of the calls, for faults.
 var methods = func() map[string]bool {
 	m := map[string]bool{}
-	t := reflect.TypeFor[HCN]()
-	for i := range t.NumMethod() {
-		m[t.Method(i).Name] = true
+	for _, t := range []reflect.Type{reflect.TypeFor[HCN](), reflect.TypeFor[HNS]()} {
+		for i := range t.NumMethod() {
+			m[t.Method(i).Name] = true
+		}
 	}
 	return m
 }()
