@@ -43,6 +43,14 @@ func (s *Service) Stop() {
 	s.notify(Notification{Type: ServiceDisconnect, Data: []byte(`{"ID":"` + hcn.ZeroGUID + `","Flags":0}`)})
 }
 
+// Running reports whether the service answers: it is neither stopped nor
+// stopping.
+func (s *Service) Running() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phase == running
+}
+
 // Start brings a stopped service back. What it remembers is the knob
 // hnsRestart: everything, or networks and namespaces without endpoints and
 // load balancers (G.5).

@@ -1,6 +1,7 @@
 package standin
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -188,8 +189,8 @@ func (c *call) object(kind hns.Kind) (string, error) {
 		return "", err
 	}
 	num, err := c.host.HNS.Number(kind, h.id)
-	if code := hcn.AsError(err); code != nil && code.Code == hcn.ErrUnknownInterface {
-		return "", err // the service is not running: nothing is known of the object
+	if errors.Is(err, hcn.ErrUnknownInterface) || errors.Is(err, hcn.ErrManagerStopped) {
+		return "", err // the service does not answer: nothing is known of the object
 	}
 	// An object that later got the same id is another one: balancers and routes
 	// are changed that way (A.2).

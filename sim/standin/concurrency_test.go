@@ -131,6 +131,8 @@ func TestAStoppedServiceSaysSoWithoutHarmToHandles(t *testing.T) {
 	c := l.client(1)
 	h := c.must(Request{Function: "HcnCreateNetwork", Texts: texts(natDoc)}).Handle
 	query := Request{Function: "HcnQueryNetworkProperties", Handle: h, Texts: texts("")}
+	l.service.BeginStop()
+	c.mustFail(hcn.ErrManagerStopped, query)
 	l.service.Stop()
 	c.mustFail(hcn.ErrUnknownInterface, query)
 	if err := l.service.Start(); err != nil {

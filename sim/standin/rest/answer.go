@@ -38,7 +38,7 @@ var statusCodes = map[hcn.Code]int{
 	hcn.ErrSharingViolation: http.StatusConflict, hcn.ErrDupName: http.StatusConflict,
 	hcn.ErrAlreadyExists: http.StatusConflict, hcn.ErrObjectExists: http.StatusConflict,
 	hcn.ErrNotImplemented: http.StatusNotImplemented, hcn.ErrFail: http.StatusInternalServerError,
-	hcn.ErrUnknownInterface: http.StatusServiceUnavailable, hcn.ErrServerUnavail: http.StatusServiceUnavailable,
+	hcn.ErrUnknownInterface: http.StatusServiceUnavailable, hcn.ErrManagerStopped: http.StatusServiceUnavailable, hcn.ErrServerUnavail: http.StatusServiceUnavailable,
 }
 
 // refusal is the body of every answer that is not a success: what clients of

@@ -245,10 +245,13 @@ func TestHostsRestartAndReboot(t *testing.T) {
 			t.Errorf("%s after a reboot: %s", kind, got)
 		}
 	}
-	l.world.Host("h2").HNS.Stop()
+	l.must(http.StatusConflict, "POST", "/v1/hosts/h2/start", "")
+	l.must(http.StatusNoContent, "POST", "/v1/hosts/h2/stop", "")
 	if status, answer, header := l.send("GET", "/v1/networks?host=h2", ""); status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
 		t.Errorf("a stopped service: %d %s", status, answer)
 	}
+	l.must(http.StatusNoContent, "POST", "/v1/hosts/h2/start", "")
+	l.must(http.StatusOK, "GET", "/v1/networks?host=h2", "")
 }
 
 func TestEventsComeAsTheyHappen(t *testing.T) {

@@ -114,6 +114,22 @@ func (s *Server) onHost(w http.ResponseWriter, r *http.Request, function string,
 	return err
 }
 
+func (s *Server) stop(w http.ResponseWriter, r *http.Request) error {
+	return s.onHost(w, r, "stop", func(h *sim.Host) error {
+		h.HNS.Stop()
+		return nil
+	})
+}
+
+func (s *Server) start(w http.ResponseWriter, r *http.Request) error {
+	return s.onHost(w, r, "start", func(h *sim.Host) error {
+		if h.HNS.Running() {
+			return httpErrorf(http.StatusConflict, "the HNS of host %s is running", h.Name())
+		}
+		return h.HNS.Start()
+	})
+}
+
 func (s *Server) restart(w http.ResponseWriter, r *http.Request) error {
 	return s.onHost(w, r, "restart", func(h *sim.Host) error { return h.HNS.Restart() })
 }

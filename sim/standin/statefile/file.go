@@ -54,6 +54,9 @@ type Stats struct {
 // not exist, or is empty, is new: Rewrite must come before the first Append.
 // meta is kept in a new file. An error leaves the file as it is.
 func Open(path string, meta map[string]string) (*File, *Loaded, error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // a new file replaces what is linked to, not the link
+	}
 	file := &File{path: path, meta: meta}
 	file.synced = sync.NewCond(&file.mu)
 	f, err := openLocked(path)

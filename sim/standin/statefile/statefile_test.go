@@ -231,6 +231,29 @@ func TestAnEmptyFileIsNew(t *testing.T) {
 	wantChanges(t, loaded, 2)
 }
 
+func TestALinkStaysALink(t *testing.T) {
+	path := mkFile(t, 1)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Skip("no symbolic links here: ", err)
+	}
+	f, _, err := Open(link, meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Rewrite([]Change{change(0)}), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := open(t, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantChanges(t, loaded, 1)
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Error("the link was replaced")
+	}
+}
+
 func TestOneProcessOnly(t *testing.T) {
 	path := mkFile(t, 1)
 	f, _, err := Open(path, meta)
