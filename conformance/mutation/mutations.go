@@ -114,6 +114,14 @@ var mutations = []Mutation{
 	{"qos/changes-ignored", "QOS-03", "sim/hns/compile_qos.go", "	case old.Rate() != rate:\n", "	case false:\n"},
 	{"qos/tunnel-headers-counted", "QOS-02", "sim/vswitch/egress.go", "Admit(f.now, f.size)", "Admit(f.now, f.size+50)"},
 
+	// Proxies.
+	{"proxy/exceptions-ignored", "PX-01", "sim/proxy/proxy.go", "		if p.Contains(h.Dst) {\n", "		if false && p.Contains(h.Dst) {\n"},
+	{"proxy/own-connections-redirected", "PX-01", "sim/hns/compile_proxy.go", "return a.IP.String() == s.IP", "return false && a.IP.String() == s.IP"},
+	{"proxy/answers-redirected", "VFP-07", "sim/proxy/proxy.go", "Groups: []vfp.Group{out, in}", "Groups: []vfp.Group{out}"},
+	{"proxy/source-kept", "PX-01", "sim/hns/compile_proxy.go", "		if s.OutboundNAT {\n", "		if false && s.OutboundNAT {\n"},
+	{"proxy/behind-the-load-balancer", "PX-01", "sim/proxy/proxy.go", "const LayerPriority = 60", "const LayerPriority = 120"},
+	{"proxy/network-policies-ignored", "PX-01", "sim/hns/compile_proxy.go", "hcn.FindPolicies(n.Doc.Policies, hcn.PolicyL4Proxy))", "nil)"},
+
 	// ACLs and the engine.
 	{"acl/block-ignored", "ACL-05", "sim/hns/compile_acl.go", "		r.Action = acl.Block\n", "		r.Action = acl.Allow\n"},
 	{"acl/direction-ignored", "ACL-02", "sim/hns/compile_acl.go", "		r.Dir = vfp.In\n", "		r.Dir = vfp.Out\n"},

@@ -230,6 +230,11 @@ func (x *external) program(n *Network, e *Endpoint, leave func(*vfp.Walk) bool) 
 	if err != nil {
 		return nil, err
 	}
+	redirect, err := proxyLayer(n, e)
+	if err != nil {
+		return nil, err
+	}
+	p.Layers = append(p.Layers, redirect...)
 	nat := x.c.pools.layer(e, x.routed(n, e), leave)
 	switch n.Type {
 	case hcn.Overlay:
@@ -246,7 +251,8 @@ func (x *external) program(n *Network, e *Endpoint, leave func(*vfp.Walk) bool) 
 			Port: EndpointPort(e.Num), Host: onHost(e), Tunnel: n.Type == hcn.L2Tunnel,
 		}, encapPrefixes(x.s, e)))
 	default:
-		p.Layers = append(acls, x.routeByHost(n, e)...)
+		p.Layers = append(p.Layers, acls...)
+		p.Layers = append(p.Layers, x.routeByHost(n, e)...)
 	}
 	return p, nil
 }

@@ -177,6 +177,9 @@ func (p *pools) wish(n *Network, e *Endpoint) (*endpointNAT, error) {
 			return nil, err
 		}
 	}
+	if err := w.addProxies(n, e, p.nodeIP(n)); err != nil {
+		return nil, err
+	}
 	if w.out != nil {
 		w.out.ICMP, w.out.Idle = p.icmp, p.idle
 	}
