@@ -24,6 +24,7 @@ const (
 	HostSockets  Capability = "host-sockets"  // binds, excluded ports, listeners of the host
 	Impairments  Capability = "impairments"   // delay, loss, reordering, MTU on links
 	ServiceState Capability = "service-state" // restart HNS, reboot the host
+	Accounts     Capability = "accounts"      // connections of a named account
 	Programs     Capability = "programs"      // run Windows programs against a host's HNS; see ProgramRunner
 )
 
@@ -43,7 +44,7 @@ const (
 func Capabilities() []Capability {
 	return []Capability{
 		RawFrames, DropReasons, VirtualTime, PacketTrace, Knobs, SwitchPorts, OuterSwitch, HostSockets,
-		Impairments, ServiceState, Programs,
+		Impairments, ServiceState, Accounts, Programs,
 		NATNetwork, TransparentNetwork, L2BridgeNetwork, L2TunnelNetwork, OverlayNetwork,
 		InternalNetwork, PrivateNetwork, ICSNetwork,
 	}
@@ -294,6 +295,7 @@ type Stimulus struct {
 	Count int
 	Every time.Duration
 
+	Account string        // TCPConnect: the SID of the account that connects; "" is nobody's in particular
 	Reply   []byte        // Listen: what to answer; nil echoes
 	Timeout time.Duration // TCPConnect, Ping: virtual time allowed; 0: 3 s
 }

@@ -208,7 +208,7 @@ func (w *world) fromPort(role string, frame []byte, id uint64) error {
 func (w *world) connect(st *ipstack.Stack, s backends.Stimulus) (backends.Outcome, error) {
 	var established, closed bool
 	var got []byte
-	c, err := st.Dial(w.now(), s.Src, s.Dst, func(now int64, c *ipstack.Conn, e ipstack.Event) {
+	c, err := st.DialAs(w.now(), s.Account, s.Src, s.Dst, func(now int64, c *ipstack.Conn, e ipstack.Event) {
 		switch e {
 		case ipstack.EventConnected:
 			established = true

@@ -121,6 +121,11 @@ var mutations = []Mutation{
 	{"proxy/source-kept", "PX-01", "sim/hns/compile_proxy.go", "		if s.OutboundNAT {\n", "		if false && s.OutboundNAT {\n"},
 	{"proxy/behind-the-load-balancer", "PX-01", "sim/proxy/proxy.go", "const LayerPriority = 60", "const LayerPriority = 120"},
 	{"proxy/network-policies-ignored", "PX-01", "sim/hns/compile_proxy.go", "hcn.FindPolicies(n.Doc.Policies, hcn.PolicyL4Proxy))", "nil)"},
+	{"proxy/own-account-redirected", "PX-02", "sim/fabric/socketproxy.go", "p.Account != account)", "true)"},
+	{"proxy/outbound-exceptions-kept-in", "PX-02", "sim/fabric/socketproxy.go", "!p.OutboundExceptions.hold(remote.Addr(), remote.Port())", "true"},
+	{"proxy/inbound-exceptions-kept-in", "PX-02", "sim/fabric/socketproxy.go", "!p.InboundExceptions.hold(remote.Addr(), local.Port())", "true"},
+	{"proxy/loopback-redirected", "PX-02", "sim/fabric/ipstack/redirect.go", "if s.redirect != nil && !in.lo {", "if s.redirect != nil {"},
+	{"proxy/outbound-not-redirected", "PX-02", "sim/fabric/ipstack/tcp.go", "		k.remote = s.redirect.Connect(account, k.local, asked)\n", "		s.redirect.Connect(account, k.local, asked)\n"},
 
 	// ACLs and the engine.
 	{"acl/block-ignored", "ACL-05", "sim/hns/compile_acl.go", "		r.Action = acl.Block\n", "		r.Action = acl.Allow\n"},

@@ -10,9 +10,10 @@ import (
 
 var probeWords = []*word{
 	{
-		name: "tcp", group: "Stimuli", args: "ROLE > ADDR:PORT ['PAYLOAD'] [reply='TEXT'] [from=[ADDR]:PORT] [timeout=TIME]", refusable: true, acts: true,
+		name: "tcp", group: "Stimuli", args: "ROLE > ADDR:PORT ['PAYLOAD'] [reply='TEXT'] [from=[ADDR]:PORT] [as=SID] [timeout=TIME]", refusable: true, acts: true,
 		summary: "connect, send the payload, read the answer, close",
-		detail:  []string{"Fails unless the connection comes about; with reply= also unless exactly that comes back. stdout is the answer. With ! the connection must fail: stderr then says timeout or refused."},
+		detail: []string{"Fails unless the connection comes about; with reply= also unless exactly that comes back. stdout is the answer. With ! the connection must fail: stderr then says timeout or refused.",
+			"as= is the account that connects, which a proxy inside the compartment may be told to leave alone."},
 		example: "tcp co11 > 10.244.2.20:80 'GET' reply='OK'",
 		parse:   parseTCP,
 	},
@@ -79,6 +80,7 @@ func parseTCP(p *parser) op {
 		attr{name: "payload", set: setPayload},
 		attr{name: "reply", set: func(v string) error { reply = &v; return nil }},
 		attr{name: "timeout", set: toDuration(&s.Timeout)},
+		attr{name: "as", set: func(v string) error { s.Account = v; p.sc.need("capability:accounts"); return nil }},
 		attr{name: "from", set: func(v string) (err error) { s.Src, err = parseAddrPort(v, false); return err }},
 	)
 	return func(r *run) error {

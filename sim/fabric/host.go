@@ -257,7 +257,11 @@ func (h *Host) Apply(p *HostProgram) error {
 	}
 	h.switches, h.prog = next, p
 	h.local = newLocalPublish(h, p.LocalVIPs)
-	return h.applyInterfaces(now, p)
+	if err := h.applyInterfaces(now, p); err != nil {
+		return err
+	}
+	h.redirectSockets(p)
+	return nil
 }
 
 // applyInterfaces removes what is gone or changed in kind, then adds. The

@@ -23,6 +23,8 @@ type HostProgram struct {
 	// LocalVIPs lists published ports that the host itself may use although
 	// VFP, not WinNAT, publishes them (flag LocalRoutedVip, rule L2B-30).
 	LocalVIPs []LocalVIP
+	// SocketProxies redirect connections inside compartments.
+	SocketProxies []SocketProxy
 }
 
 // SwitchProgram is one virtual switch. Config.Name identifies it over time.

@@ -94,6 +94,10 @@ func (c *Compiler) Compile(s *State) (*fabric.HostProgram, error) {
 		c.pools.rollback()
 		return nil, err
 	}
+	if p.SocketProxies, err = socketProxies(s); err != nil {
+		c.pools.rollback()
+		return nil, err
+	}
 	commit()
 	c.shapers.commit()
 	return p, nil

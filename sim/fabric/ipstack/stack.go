@@ -76,6 +76,8 @@ type Stack struct {
 	owners  map[portClaim]*portOwner
 	echoes  []*Echo
 
+	redirect Redirector // nil: connections go where they say
+
 	free  []*vfp.Packet
 	drops vfp.DropCounters
 }

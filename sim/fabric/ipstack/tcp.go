@@ -64,6 +64,10 @@ type connKey struct{ local, remote netip.AddrPort }
 // there is nothing to wait for but the caller's own event loop.
 type Conn struct {
 	Local, Remote netip.AddrPort
+	// Asked is what Dial was asked for: another address than Remote's if the
+	// connection was redirected (rule PX-03). Of accepted connections it is
+	// Remote.
+	Asked netip.AddrPort
 
 	s        *Stack
 	zone     string
@@ -119,6 +123,11 @@ type segment struct {
 // Dial starts a connection. src's address may be invalid and its port 0: the
 // stack chooses. Progress shows in State, or in the handler, which may be nil.
 func (s *Stack) Dial(now int64, src, dst netip.AddrPort, handler func(now int64, c *Conn, e Event)) (*Conn, error) {
+	return s.DialAs(now, "", src, dst, handler)
+}
+
+// DialAs is Dial for an account, which decides whether a Redirector redirects.
+func (s *Stack) DialAs(now int64, account string, src, dst netip.AddrPort, handler func(now int64, c *Conn, e Event)) (*Conn, error) {
 	addr, err := s.source(src.Addr(), dst.Addr())
 	if err != nil {
 		return nil, err
@@ -133,8 +142,11 @@ func (s *Stack) Dial(now int64, src, dst netip.AddrPort, handler func(now int64,
 	if err != nil {
 		return nil, err
 	}
-	remote := netip.AddrPortFrom(dst.Addr().WithZone(""), dst.Port())
-	k := connKey{netip.AddrPortFrom(addr, owner.claim.port), remote}
+	asked := netip.AddrPortFrom(dst.Addr().WithZone(""), dst.Port())
+	k := connKey{netip.AddrPortFrom(addr, owner.claim.port), asked}
+	if s.redirect != nil {
+		k.remote = s.redirect.Connect(account, k.local, asked)
+	}
 	if old := s.conns[k]; old != nil {
 		if old.state != StateTimeWait {
 			s.unclaim(owner)
@@ -143,7 +155,7 @@ func (s *Stack) Dial(now int64, src, dst netip.AddrPort, handler func(now int64,
 		old.finish(now, nil) // as Windows does for an explicit port
 	}
 	c := s.newConn(k, dst.Addr().Zone(), handler)
-	c.owner = owner
+	c.owner, c.Asked = owner, asked
 	c.state = StateSynSent
 	c.transmit(now)
 	return c, nil
@@ -191,7 +203,7 @@ func (s *Stack) unclaim(o *portOwner) {
 }
 
 func (s *Stack) newConn(k connKey, zone string, handler func(now int64, c *Conn, e Event)) *Conn {
-	c := &Conn{Local: k.local, Remote: k.remote, s: s, zone: zone, handler: handler}
+	c := &Conn{Local: k.local, Remote: k.remote, Asked: k.remote, s: s, zone: zone, handler: handler}
 	c.iss = s.rand.Uint32()
 	c.una, c.nxt, c.max, c.recover, c.base = c.iss, c.iss, c.iss, c.iss, c.iss+1
 	c.wnd = tcpWindow

@@ -25,7 +25,7 @@ func (s *Stack) tcpInput(now int64, in *Interface, p *vfp.Packet) {
 		c.input(now, tcp)
 		return
 	}
-	o := s.socketFor(wire.ProtoTCP, k.local.Addr(), k.local.Port())
+	o := s.listener(in, wire.ProtoTCP, k)
 	switch {
 	case o != nil && o.handler.Stream != nil && syn && len(s.conns) < maxConns:
 		c := s.newConn(k, in.zoneOf(k.remote.Addr()), o.handler.Stream)
