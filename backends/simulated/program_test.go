@@ -197,7 +197,9 @@ namespace h1 ns
 container c1 h1 endpoints=none ns=ns
 endpoint e nat ep.json norole
 attach e ns=ns
+adopt c1 h1 name=made
 ping c1 > 172.16.0.11
+expect other icmp ${ip:c1} > 172.16.0.11
 `},
 	} {
 		t.Run(test.name, func(t *testing.T) {
