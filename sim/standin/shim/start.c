@@ -61,6 +61,7 @@ int main(void)
 	STARTUPINFOW si = {0};
 	PROCESS_INFORMATION pi;
 	DWORD code;
+	int failed = 0;
 	copy_word(file, line, MAX_PATH);
 	line = behind(line);
 	si.cb = sizeof si;
@@ -69,9 +70,14 @@ int main(void)
 	si.hStdOutput = GetStdHandle(STD_OUTPUT_HANDLE);
 	si.hStdError = GetStdHandle(STD_ERROR_HANDLE);
 	SetConsoleCtrlHandler(stay, TRUE);
-	if (!CreateProcessW(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &si, &pi)) {
-		report(file, 'e', GetLastError());
-		return 1;
+	while (!CreateProcessW(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &si, &pi)) {
+		/* On a busy machine wine loses a process now and then before it
+		   has run any of its code: another one may fare better. */
+		if (GetLastError() != ERROR_INTERNAL_ERROR || ++failed == 5) {
+			report(file, 'e', GetLastError());
+			return 1;
+		}
+		Sleep(100);
 	}
 	CloseHandle(pi.hThread);
 	WaitForSingleObject(pi.hProcess, INFINITE);
