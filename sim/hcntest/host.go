@@ -15,6 +15,8 @@ type Host struct {
 	lab    *Lab
 	sim    *sim.Host
 	name   string
+	self   *Pod
+	pods   map[string]*Pod // by the id of the endpoint
 	faults []Fault
 	// eachOnce is what the first call of every method answers, 0 for nothing;
 	// failed are the methods that have had theirs.

@@ -75,7 +75,7 @@ type Lab struct {
 	start time.Time // of Clock
 	world *sim.World
 	hosts []*Host
-	ext   *fabric.External
+	ext   *Pod
 	calls []Call
 	drops []Drop
 	wires []Packet
@@ -140,7 +140,9 @@ func (l *Lab) build() error {
 		if err != nil {
 			return err
 		}
-		l.hosts = append(l.hosts, &Host{lab: l, sim: sh, name: hc.Name})
+		h := &Host{lab: l, sim: sh, name: hc.Name, pods: map[string]*Pod{}}
+		h.self = &Pod{lab: l, name: hc.Name, addr: p.Addr(), stack: func() (*ipstack.Stack, error) { return sh.Stack(), nil }}
+		l.hosts = append(l.hosts, h)
 	}
 	inner := netip.PrefixFrom(lan.Addr().Next(), lan.Bits())
 	if _, err := l.world.Net.AddRouter(fabric.NodeConfig{Name: "router", Ifaces: []fabric.IfaceConfig{
@@ -149,10 +151,14 @@ func (l *Lab) build() error {
 	}}); err != nil {
 		return err
 	}
-	var err error
-	l.ext, err = l.world.Net.AddExternal(fabric.NodeConfig{Name: "external", Ifaces: []fabric.IfaceConfig{
+	x, err := l.world.Net.AddExternal(fabric.NodeConfig{Name: "external", Ifaces: []fabric.IfaceConfig{
 		{Segment: "wan", Addrs: []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr(external), 24)}}}})
-	return err
+	if err != nil {
+		return err
+	}
+	l.ext = &Pod{lab: l, name: "external", addr: netip.MustParseAddr(external),
+		stack: func() (*ipstack.Stack, error) { return x.Stack(), nil }}
+	return nil
 }
 
 // maxSeen bounds the packets and drops that a lab remembers.
@@ -193,10 +199,7 @@ func (l *Lab) Hosts() []*Host { return slices.Clone(l.hosts) }
 
 // External is the machine behind the router, 203.0.113.80: what containers
 // reach through NAT.
-func (l *Lab) External() *Pod {
-	return &Pod{lab: l, name: "external", addr: netip.MustParseAddr(external),
-		stack: func() (*ipstack.Stack, error) { return l.ext.Stack(), nil }}
-}
+func (l *Lab) External() *Pod { return l.ext }
 
 // Advance lets time pass: timers of NAT and TCP run, ProviderAddress appears.
 func (l *Lab) Advance(d time.Duration) {

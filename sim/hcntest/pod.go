@@ -23,17 +23,19 @@ type Pod struct {
 }
 
 // Addr is the pod's first address.
-func (p *Pod) Addr() netip.Addr { return p.addr }
+func (p *Pod) Addr() netip.Addr {
+	p.lab.mu.Lock()
+	defer p.lab.mu.Unlock()
+	return p.addr
+}
 
 // Self is the host as a machine: what its own processes reach.
-func (h *Host) Self() *Pod {
-	return &Pod{lab: h.lab, name: h.name, addr: h.address(), stack: func() (*ipstack.Stack, error) { return h.sim.Stack(), nil }}
-}
+func (h *Host) Self() *Pod { return h.self }
 
 // Run starts a container that uses an endpoint: in the namespace that the
 // endpoint has joined, else in a new one, unless something runs there already.
 // It is what a container runtime does after the driver has done its work. An
-// endpoint that cannot be used fails the test.
+// endpoint that cannot be used fails the test. One endpoint is one Pod.
 func (h *Host) Run(endpointID string) *Pod {
 	h.lab.t.Helper()
 	h.lab.mu.Lock()
@@ -70,7 +72,11 @@ func (h *Host) run(id string) (*Pod, error) {
 			return nil, err
 		}
 	}
-	return &Pod{lab: h.lab, name: h.name + " endpoint " + id, addr: e.Addr(), stack: func() (*ipstack.Stack, error) {
+	if p := h.pods[e.Doc.ID]; p != nil {
+		p.addr = e.Addr() // the endpoint may have been made again with its id
+		return p, nil
+	}
+	p := &Pod{lab: h.lab, name: h.name + " endpoint " + id, addr: e.Addr(), stack: func() (*ipstack.Stack, error) {
 		now := h.endpoint(id)
 		if now == nil {
 			return nil, errors.New("the endpoint was deleted")
@@ -80,20 +86,12 @@ func (h *Host) run(id string) (*Pod, error) {
 			return nil, errors.New("nothing runs on the endpoint any more")
 		}
 		return c.Stack, nil
-	}}, nil
+	}}
+	h.pods[e.Doc.ID] = p
+	return p, nil
 }
 
 func (h *Host) endpoint(id string) *hns.Endpoint { return h.sim.HNS.State().EndpointByID(id) }
-
-// address is the host's own address.
-func (h *Host) address() netip.Addr {
-	for _, c := range h.lab.cfg.Hosts {
-		if c.Name == h.name {
-			return netip.MustParsePrefix(c.Addr).Addr()
-		}
-	}
-	return netip.Addr{}
-}
 
 func protoNumber(proto string) (uint8, error) {
 	switch strings.ToLower(proto) {

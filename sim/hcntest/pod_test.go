@@ -123,8 +123,12 @@ func natEndpoint(t *testing.T) (*Host, *HostComputeEndpoint) {
 func TestAPodWhoseEndpointIsGoneSaysSo(t *testing.T) {
 	h, e := natEndpoint(t)
 	p := h.Run(e.Id)
-	if again := h.Run(e.Id); again.Addr() != p.Addr() {
+	if h.Run(e.Id) != p || h.Run(strings.ToUpper(e.Id)) != p {
 		t.Error("running twice gives another pod")
+	}
+	h.lab.External().Listen("udp", 53)
+	if x, err := p.Reach("udp", "203.0.113.80:53"); err != nil || x.By != h.lab.External() || x.Seen.Addr() != h.Self().Addr() {
+		t.Errorf("%+v, %v", x, err)
 	}
 	if err := h.DeleteEndpoint(e); err != nil {
 		t.Fatal(err)
