@@ -15,6 +15,10 @@
 // nothing of frames, ports of a switch or time: the clock, the random seed
 // and the host's sockets come in through Config.
 //
+// The tests named contract_*.go go through the tables of the control-plane
+// contract: every function, path, request, code and document member, each case
+// with the rule that it is about.
+//
 // A Service serialises its calls; it may be used from several goroutines. A
 // State and everything in it may be read from any goroutine and is never
 // written after Apply has seen it.
