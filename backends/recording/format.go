@@ -90,6 +90,7 @@ type errorRecord struct {
 	HCN    *hcnRecord `json:"hcn,omitempty"`    // *hcn.Error
 	Other  string     `json:"other,omitempty"`  // trouble of the backend
 	Absent string     `json:"absent,omitempty"` // *backends.UnansweredError
+	Cannot string     `json:"cannot,omitempty"` // *backends.UnsupportedError
 }
 
 type hcnRecord struct {
@@ -105,10 +106,13 @@ type hcnRecord struct {
 func errorOf(err error) *errorRecord {
 	var usage *backends.UsageError
 	var absent *backends.UnansweredError
+	var cannot *backends.UnsupportedError
 	var h *hcn.Error
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &cannot):
+		return &errorRecord{Cannot: cannot.Msg}
 	case errors.As(err, &usage):
 		return &errorRecord{Usage: usage.Msg}
 	case errors.As(err, &h):
@@ -128,6 +132,8 @@ func (e *errorRecord) err() error {
 		return &hcn.Error{Code: h.Code, Detail: h.Detail, Path: h.Path, Found: h.Found, Expected: h.Expected, Line: h.Line, Column: h.Column}
 	case e.Usage != "":
 		return &backends.UsageError{Msg: e.Usage}
+	case e.Cannot != "":
+		return &backends.UnsupportedError{Msg: e.Cannot}
 	case e.Absent != "":
 		return &backends.UnansweredError{Msg: e.Absent}
 	}

@@ -210,6 +210,17 @@ func TestEndsKeepWhatTheyHave(t *testing.T) {
 	}
 }
 
+func TestErrorsKeepTheirKind(t *testing.T) {
+	for _, err := range []error{
+		&backends.UsageError{Msg: "no role"}, &backends.UnansweredError{Msg: "not known"}, &backends.UnsupportedError{Msg: "no VLANs"},
+		&hcn.Error{Code: hcn.ErrNetworkAlreadyExists, Detail: "twice", Path: "Name", Found: "a", Expected: "b", Line: 3, Column: 4}, errors.New("fire"), nil,
+	} {
+		if back := errorOf(err).err(); !reflect.DeepEqual(back, err) {
+			t.Errorf("%#v became %#v", err, back)
+		}
+	}
+}
+
 func TestATornRecordingSaysHowMuchIsUsable(t *testing.T) {
 	whole := mkRecording(t, visit)
 	for _, keep := range []int{len(whole) - 1, len(whole) - 30, len(whole) / 2} {

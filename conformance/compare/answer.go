@@ -83,7 +83,8 @@ func codeText(err error, h *hcn.Error) string {
 
 // results compares what the control plane returned. A list of ids has no order.
 func (d *draft) results(rows []reports.FieldPair, l, r *Call) ([]reports.FieldPair, bool) {
-	if l.Result.ID != "" || r.Result.ID != "" {
+	// A v1 request has its id in the document; backends need not repeat it.
+	if l.HCN.Kind != "hnscall" && (l.Result.ID != "" || r.Result.ID != "") {
 		row := reports.FieldPair{Field: "id", Left: l.Result.ID, Right: r.Result.ID}
 		row.State, row.Note = d.text(row.Left, row.Right)
 		rows = append(rows, row)

@@ -88,6 +88,9 @@ func (c *comparison) step(a, b *Step) bool {
 	c.line = a.Line
 	for i := range min(len(a.Calls), len(b.Calls)) {
 		c.fixed.learn(&a.Calls[i], &b.Calls[i])
+		if n := a.Calls[i].Node; n != nil && n.Kind == backends.HostNode {
+			c.hosts[n.Name] = true
+		}
 		if l, r := &a.Calls[i], &b.Calls[i]; trouble(l.Err) || trouble(r.Err) {
 			c.trouble(a.Line, l, r)
 			return false

@@ -33,6 +33,11 @@ func (f *framePair) field(layer string, l, r wire.Field) (reports.State, string)
 		return f.entropy(prefix, l.Value, r.Value)
 	case "icmp.id", "icmp6.id":
 		return f.echo(prefix, base, l.Value, r.Value)
+	case "icmp.seq", "icmp6.seq":
+		if !same && (f.fixed["echo-seq "+l.Value] || f.fixed["echo-seq "+r.Value]) {
+			return reports.FieldDiffers, "one of them was asked for"
+		}
+		return f.mapped(normPorts, "echo-seq "+prefix+f.l.value(prefix+base, "id"), l.Value, r.Value)
 	case "ip.id", "frag.id":
 		return f.ipID(prefix, base, l.Value, r.Value)
 	case "tcp.seq", "tcp.ack":
@@ -45,6 +50,8 @@ func (f *framePair) field(layer string, l, r wire.Field) (reports.State, string)
 		return reports.FieldSame, ""
 	case base == "ip6" && l.Name == "label":
 		return f.free(normLabel)
+	case f.quotes && quoteMayDiffer(layer, l.Name):
+		return f.free(normQuotes)
 	case base == "tcp" && f.ofStack(l, r), l.Name == "len" && f.optionsApart(prefix, l.Value, r.Value):
 		return f.free(normTCP)
 	}

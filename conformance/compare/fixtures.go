@@ -68,6 +68,9 @@ func (f fixtures) stimulus(a, b *backends.Stimulus) {
 	if a.IPID == b.IPID && a.IPID != 0 {
 		f["ip-id "+strconv.Itoa(int(a.IPID))] = true
 	}
+	if a.ICMPSeq == b.ICMPSeq && a.ICMPSeq != 0 {
+		f["echo-seq "+strconv.Itoa(int(a.ICMPSeq))] = true
+	}
 	if string(a.Frame) == string(b.Frame) {
 		f.frame(a.Frame)
 	}

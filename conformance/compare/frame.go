@@ -58,8 +58,13 @@ func (d *draft) frames(left, right []byte) (rows []reports.FieldPair, equal bool
 		return nil, true
 	}
 	f := &framePair{draft: d, l: d.view(left), r: d.view(right)}
+	f.quotes = f.on(normQuotes) && f.l.layer("quoted.ip") != nil && f.r.layer("quoted.ip") != nil
 	if l, r := f.l.names(), f.r.names(); l != r {
-		f.row("layers", l, r, reports.FieldDiffers, "")
+		state, note := reports.FieldDiffers, ""
+		if f.quotes && strings.TrimSuffix(l, " quoted.payload") == strings.TrimSuffix(r, " quoted.payload") {
+			state, note = f.free(normQuotes)
+		}
+		f.row("layers", l, r, state, note)
 	}
 	for i := range f.l.layers {
 		f.layer(&f.l.layers[i], f.r.layer(f.l.layers[i].Name))
@@ -67,7 +72,7 @@ func (d *draft) frames(left, right []byte) (rows []reports.FieldPair, equal bool
 	for i := range f.r.layers {
 		if r := &f.r.layers[i]; f.l.layer(r.Name) == nil {
 			for _, field := range r.Fields {
-				f.row(r.Name+"."+field.Name, "", field.Value, reports.FieldDiffers, "")
+				f.lone(r.Name, field.Name, "", field.Value)
 			}
 		}
 	}
@@ -144,8 +149,9 @@ func (l *ledger) tunnel(frame []byte, m *wire.Meta) (string, wire.Tunnel, bool) 
 // framePair is a comparison under way.
 type framePair struct {
 	*draft
-	l, r view
-	rows []reports.FieldPair
+	l, r   view
+	quotes bool // both are ICMP errors that may quote more or less
+	rows   []reports.FieldPair
 }
 
 func (f *framePair) row(field, left, right string, state reports.State, note string) {
@@ -199,7 +205,17 @@ func (f *framePair) lone(layer, name, left, right string) {
 		f.row(layer+"."+name, left, right, reports.FieldNormalised, normTCP)
 		return
 	}
-	f.row(layer+"."+name, left, right, reports.FieldDiffers, "")
+	state, note := reports.FieldDiffers, ""
+	if f.quotes && quoteMayDiffer(layer, name) {
+		state, note = f.free(normQuotes)
+	}
+	f.row(layer+"."+name, left, right, state, note)
+}
+
+// quoteMayDiffer are the fields of an ICMP error that follow from how much it
+// quotes, and its TOS.
+func quoteMayDiffer(layer, name string) bool {
+	return layer == "quoted.payload" || layer == "ip" && (name == "len" || name == "tos")
 }
 
 // splitLayer splits "inner.quoted.ip" into "inner.quoted." and "ip".

@@ -33,6 +33,8 @@ const (
 	normACKs    = "tcp-acks"
 	normTCP     = "tcp-stack"
 	normDrops   = "drops"
+	normHost    = "host-stack"
+	normQuotes  = "icmp-quotes"
 )
 
 // Normalisation is something that may differ without meaning anything.
@@ -46,7 +48,7 @@ type Normalisation struct {
 var normalisations = []Normalisation{
 	{normIDs, "generated ids, mapped one to one", false},
 	{normMACs, "MAC addresses from pools, mapped one to one", false},
-	{normPorts, "ephemeral ports and echo ids of an address, mapped one to one", false},
+	{normPorts, "ephemeral ports, echo ids and their sequence numbers, mapped one to one", false},
 	{normLinkLocal, "IPv6 addresses made of MAC addresses, mapped one to one", false},
 	{normAddrs, "addresses and prefixes that the service chose, mapped one to one", false},
 	{normIPID, "IP identification; that of fragments is mapped one to one", false},
@@ -63,7 +65,9 @@ var normalisations = []Normalisation{
 	{normRepeats, "retransmitted TCP segments", true},
 	{normACKs, "TCP segments that only acknowledge", true},
 	{normTCP, "TCP window, options but MSS, PSH", true},
-	{normDrops, "dropped frames, which only one side reports", false},
+	{normHost, "what the IP stack of a host itself sends and receives; its wire is compared", true},
+	{normQuotes, "TOS of ICMP errors, and how much they quote beyond 8 bytes of transport", true},
+	{normDrops, "dropped frames that one side only reports", false},
 }
 
 // Normalisations lists all there are, in the order of reports.
@@ -98,6 +102,7 @@ type ledger struct {
 	shifts   map[string]uint32 // TCP: right minus left, by flow
 	spread   map[string]*spreads
 	subnets  []subnetPair    // that differ
+	hosts    map[string]bool // roles that are Windows hosts
 	segments map[uint64]bool // TCP segments that were seen, by point
 }
 
@@ -111,7 +116,7 @@ func newLedger(strict []string, realTime bool) *ledger {
 	l := &ledger{
 		strict: map[string]bool{}, realTime: realTime, counts: map[string]int{},
 		to: map[string]partner{}, from: map[string]partner{}, fixed: fixtures{},
-		shifts: map[string]uint32{}, spread: map[string]*spreads{}, segments: map[uint64]bool{},
+		shifts: map[string]uint32{}, spread: map[string]*spreads{}, segments: map[uint64]bool{}, hosts: map[string]bool{},
 	}
 	for _, n := range normalisations {
 		l.strict[n.Name] = slices.Contains(strict, n.Name) || slices.Contains(strict, strictAll) || n.RealTime && !realTime

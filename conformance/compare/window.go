@@ -88,6 +88,9 @@ func (l *ledger) leftOut(o *backends.Observation, drops bool, side int) bool {
 		return false
 	}
 	name := l.realTimeNoise(o, side)
+	if (o.Kind == backends.Sent || o.Kind == backends.Received) && l.hosts[o.Role] && l.on(normHost) {
+		name = normHost
+	}
 	if name == "" || !l.on(name) {
 		return false
 	}
@@ -189,6 +192,9 @@ func (w *window) compare(l *ledger) (first *finding, equal int) {
 		equal++
 	}
 	for _, p := range w.points {
+		if p.kind == backends.DroppedAt {
+			alone[p], rest[p] = l.unexplainedDrops(p, alone[p], rest[p])
+		}
 		if len(alone[p])+len(rest[p]) == 0 {
 			continue
 		}
@@ -217,6 +223,25 @@ func (l *ledger) match(p point, a, b sight) bool {
 	}
 	d.commit()
 	return true
+}
+
+// unexplainedDrops are the drops of frames that both sides dropped, for
+// different reasons. A machine does not notice all that gets lost in it; that
+// one side only reports a drop says nothing where everything else is equal.
+func (l *ledger) unexplainedDrops(p point, left, right []sight) (fromLeft, fromRight []sight) {
+	if !l.on(normDrops) {
+		return left, right
+	}
+	l.counts[normDrops] += len(left) + len(right)
+	for _, a := range left {
+		for _, b := range right {
+			if _, same := l.draft().frames(a.Frame, b.Frame); same && len(fromLeft) == 0 {
+				l.counts[normDrops] -= 2
+				fromLeft, fromRight = []sight{a}, []sight{b}
+			}
+		}
+	}
+	return fromLeft, fromRight
 }
 
 // reach is how far ahead a frame that came out of order is looked for.

@@ -70,8 +70,7 @@ func (l *line) tolerant() string {
 func (r *run) onward(w *word, err error) (goOn bool) {
 	var no *refusal
 	var wrong *mismatch
-	var bad *scenarioError
-	soft := errors.As(err, &no) || errors.As(err, &wrong) || errors.As(err, &bad) && !w.acts
+	soft := errors.As(err, &no) || errors.As(err, &wrong) || !w.acts && r.onlyLooked(err)
 	switch {
 	case err == nil && r.cur.negate:
 		r.stumbled(rsc.ErrUnexpectedSuccess)
@@ -91,6 +90,15 @@ func (r *run) onward(w *word, err error) (goOn bool) {
 		r.stop = nil
 	}
 	return false
+}
+
+// onlyLooked reports whether a line that does not act failed in a way that
+// changes nothing for the lines behind it: it made no sense here, or the backend
+// cannot show what it asks for.
+func (r *run) onlyLooked(err error) bool {
+	var bad *scenarioError
+	var skip *skipError
+	return errors.As(err, &bad) || errors.As(err, &skip) && r.cur.word == "show"
 }
 
 // stumbled keeps the first failure, with what explains it: that is what the
