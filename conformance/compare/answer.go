@@ -99,7 +99,7 @@ func (d *draft) results(rows []reports.FieldPair, l, r *Call) ([]reports.FieldPa
 	if len(left) == 0 && len(right) == 0 {
 		return rows, true
 	}
-	more, equal := d.documents(left, right)
+	more, equal := d.documents(left, right, l.HCN.Body)
 	return append(rows, more...), equal
 }
 

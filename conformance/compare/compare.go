@@ -85,12 +85,10 @@ func (c *comparison) apart(line int, left bool) {
 
 // step compares one line. It is false if the comparison ends with it.
 func (c *comparison) step(a, b *Step) bool {
-	c.line = a.Line
+	c.line, c.ping, c.injected = a.Line, "", map[string]bool{}
 	for i := range min(len(a.Calls), len(b.Calls)) {
 		c.fixed.learn(&a.Calls[i], &b.Calls[i])
-		if n := a.Calls[i].Node; n != nil && n.Kind == backends.HostNode {
-			c.hosts[n.Name] = true
-		}
+		c.prepare(&a.Calls[i], &b.Calls[i])
 		if l, r := &a.Calls[i], &b.Calls[i]; trouble(l.Err) || trouble(r.Err) {
 			c.trouble(a.Line, l, r)
 			return false
@@ -115,6 +113,20 @@ func (c *comparison) step(a, b *Step) bool {
 	}
 	c.f.Lines++
 	return true
+}
+
+// prepare notes what of two calls the frames that follow are judged by.
+func (c *comparison) prepare(l, r *Call) {
+	switch {
+	case l.Node != nil && l.Node.Kind == backends.HostNode:
+		c.hosts[l.Node.Name] = true
+	case l.Do == nil || r.Do == nil:
+	case l.Do.Kind == backends.Ping && l.Do.ICMPID == 0:
+		c.ping = fmt.Sprintf("line %d ", c.line)
+	case l.Do.Kind == backends.SendFrame:
+		c.injected[l.Do.Role+string(l.Do.Frame)] = true
+		c.injected[r.Do.Role+string(r.Do.Frame)] = true
+	}
 }
 
 // askedApart says in what two stimuli contradict the mapping so far. Where

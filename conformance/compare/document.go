@@ -20,8 +20,15 @@ var generated = regexp.MustCompile(`(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12
 
 // documents compares two JSON documents member by member, and what is no JSON
 // as text.
-func (d *draft) documents(left, right []byte) (rows []reports.FieldPair, equal bool) {
-	c := &documentPair{draft: d}
+//
+// asked are the documents that were sent with the request; without one, or in
+// answers to questions, those of the whole scenario count.
+func (d *draft) documents(left, right, asked []byte) (rows []reports.FieldPair, equal bool) {
+	c := &documentPair{draft: d, named: d.fixed}
+	if len(asked) > 0 {
+		c.named = fixtures{}
+		c.named.document(asked)
+	}
 	l, lok := decode(left)
 	r, rok := decode(right)
 	if !lok || !rok {
@@ -47,7 +54,8 @@ func decode(text []byte) (any, bool) {
 
 type documentPair struct {
 	*draft
-	rows []reports.FieldPair
+	named fixtures // what the request named
+	rows  []reports.FieldPair
 }
 
 // absent is how a member that is not there is shown.
@@ -102,7 +110,7 @@ func listOf(v any) any {
 }
 
 func (c *documentPair) lone(path, left, right string) {
-	state, note := c.unasked(path, assigned)
+	state, note := c.unasked(path, assigned, c.named)
 	c.rows = append(c.rows, reports.FieldPair{Field: path, Left: left, Right: right, State: state, Note: note})
 }
 
@@ -115,10 +123,10 @@ var (
 
 // unasked is what to make of a member that differs: what services add by
 // themselves they add as they like.
-func (c *documentPair) unasked(path string, matter []string) (reports.State, string) {
+func (c *documentPair) unasked(path string, matter []string, named fixtures) (reports.State, string) {
 	for _, part := range strings.Split(path, ".") {
 		name, _, _ := strings.Cut(strings.ToLower(part), "[")
-		if name != "" && !slices.Contains(matter, name) && !c.fixed["member "+name] {
+		if name != "" && !slices.Contains(matter, name) && !named["member "+name] {
 			return c.free(normUnasked)
 		}
 	}
@@ -167,7 +175,7 @@ func (c *documentPair) leaf(path, l, r string) {
 		state, note = c.chosen(path, l, r)
 	}
 	if state == reports.FieldDiffers {
-		if s, why := c.unasked(path, identity); s != state {
+		if s, why := c.unasked(path, identity, c.fixed); s != state {
 			state, note = s, why
 		}
 	}

@@ -37,7 +37,7 @@ func (f *framePair) field(layer string, l, r wire.Field) (reports.State, string)
 		if !same && (f.fixed["echo-seq "+l.Value] || f.fixed["echo-seq "+r.Value]) {
 			return reports.FieldDiffers, "one of them was asked for"
 		}
-		return f.mapped(normPorts, "echo-seq "+prefix+f.l.value(prefix+base, "id"), l.Value, r.Value)
+		return f.mapped(normPorts, f.ping+"echo-seq "+prefix+f.l.value(prefix+base, "id"), l.Value, r.Value)
 	case "ip.id", "frag.id":
 		return f.ipID(prefix, base, l.Value, r.Value)
 	case "tcp.seq", "tcp.ack":
@@ -52,6 +52,8 @@ func (f *framePair) field(layer string, l, r wire.Field) (reports.State, string)
 		return f.free(normLabel)
 	case f.quotes && quoteMayDiffer(layer, l.Name):
 		return f.free(normQuotes)
+	case layer == "quoted.ip" && l.Name == "len" && f.quotes && f.l.layer("quoted.tcp") != nil && f.on(normTCP):
+		return f.free(normTCP) // what is quoted is as long as its options made it
 	case base == "tcp" && f.ofStack(l, r), l.Name == "len" && f.optionsApart(prefix, l.Value, r.Value):
 		return f.free(normTCP)
 	}
@@ -191,7 +193,7 @@ func (f *framePair) echo(prefix, proto, l, r string) (reports.State, string) {
 	if strings.Contains(f.l.value(prefix+proto, "type"), "reply") {
 		side = "dst"
 	}
-	state, note := f.mapped(normPorts, portClass(proto), f.l.addr(prefix, side)+" "+l, f.r.addr(prefix, side)+" "+r)
+	state, note := f.mapped(normPorts, f.ping+portClass(proto), f.l.addr(prefix, side)+" "+l, f.r.addr(prefix, side)+" "+r)
 	if l == r && state == reports.FieldNormalised {
 		return reports.FieldSame, ""
 	}

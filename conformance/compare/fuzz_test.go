@@ -34,11 +34,11 @@ func FuzzDocuments(f *testing.F) {
 	f.Add([]byte(`["a",1,null]`), []byte(`[]`))
 	f.Add([]byte(`{`), []byte(`"172.16.0.0/20"`))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
-		if rows, equal := newLedger(nil, false).draft().documents(a, a); !equal {
+		if rows, equal := newLedger(nil, false).draft().documents(a, a, nil); !equal {
 			t.Fatalf("%q differs from itself: %+v", a, rows)
 		}
-		_, one := newLedger(nil, false).draft().documents(a, b)
-		_, other := newLedger(nil, false).draft().documents(b, a)
+		_, one := newLedger(nil, false).draft().documents(a, b, nil)
+		_, other := newLedger(nil, false).draft().documents(b, a, nil)
 		if one != other {
 			t.Fatalf("equal %v, the other way round %v: %q and %q", one, other, a, b)
 		}

@@ -27,14 +27,16 @@ const (
 	normUnasked   = "unasked"
 
 	// On backends that run in real time.
-	normOrder   = "order"
-	normChatter = "chatter"
-	normRepeats = "repeats"
-	normACKs    = "tcp-acks"
-	normTCP     = "tcp-stack"
-	normDrops   = "drops"
-	normHost    = "host-stack"
-	normQuotes  = "icmp-quotes"
+	normOrder    = "order"
+	normChatter  = "chatter"
+	normRepeats  = "repeats"
+	normACKs     = "tcp-acks"
+	normTCP      = "tcp-stack"
+	normDrops    = "drops"
+	normHost     = "host-stack"
+	normQuotes   = "icmp-quotes"
+	normTunnel   = "tunnel-checksum"
+	normInjected = "stimulus"
 )
 
 // Normalisation is something that may differ without meaning anything.
@@ -67,6 +69,8 @@ var normalisations = []Normalisation{
 	{normTCP, "TCP window, options but MSS, PSH", true},
 	{normHost, "what the IP stack of a host itself sends and receives; its wire is compared", true},
 	{normQuotes, "TOS of ICMP errors, and how much they quote beyond 8 bytes of transport", true},
+	{normTunnel, "UDP checksum around a tunnel: none, or a right one", true},
+	{normInjected, "a raw frame at the NIC that was told to send it", true},
 	{normDrops, "dropped frames that one side only reports", false},
 }
 
@@ -103,6 +107,11 @@ type ledger struct {
 	spread   map[string]*spreads
 	subnets  []subnetPair    // that differ
 	hosts    map[string]bool // roles that are Windows hosts
+	// ping is about the echo whose id and sequence number nobody asked for:
+	// each one may have any.
+	ping string
+	// injected are the raw frames of the current line, by role.
+	injected map[string]bool
 	segments map[uint64]bool // TCP segments that were seen, by point
 }
 

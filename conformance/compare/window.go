@@ -88,6 +88,9 @@ func (l *ledger) leftOut(o *backends.Observation, drops bool, side int) bool {
 		return false
 	}
 	name := l.realTimeNoise(o, side)
+	if o.Kind == backends.Sent && l.injected[o.Role+string(o.Frame)] {
+		name = normInjected
+	}
 	if (o.Kind == backends.Sent || o.Kind == backends.Received) && l.hosts[o.Role] && l.on(normHost) {
 		name = normHost
 	}
