@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,7 +143,7 @@ func (d *draft) outcomes(rows []reports.FieldPair, l, r *Call) ([]reports.FieldP
 	exact := func(name, left, right string) { row(name, left, right, left == right) }
 	exact("ok", strconv.FormatBool(a.OK), strconv.FormatBool(b.OK))
 	if !a.OK || !b.OK {
-		exact("detail", a.Detail, b.Detail)
+		f.detail(a.Detail, b.Detail)
 	}
 	row("received", printable(a.Received), printable(b.Received), string(a.Received) == string(b.Received))
 	f.local(l.Do, a, b)
@@ -160,6 +161,23 @@ func (d *draft) outcomes(rows []reports.FieldPair, l, r *Call) ([]reports.FieldP
 		}
 	}
 	return f.rows, true
+}
+
+// socketError is the number of an error of Windows sockets.
+var socketError = regexp.MustCompile(`\b10\d{3}\b`)
+
+// detail compares why a stimulus failed. Errors of sockets are numbers; their
+// names are decoration.
+func (f *framePair) detail(l, r string) {
+	state, note := reports.FieldDiffers, ""
+	number := socketError.FindString(l)
+	switch {
+	case l == r:
+		state = reports.FieldSame
+	case number != "" && number == socketError.FindString(r):
+		state, note = f.free(normErrorText)
+	}
+	f.row("detail", l, r, state, note)
 }
 
 // local compares the address and port that were used; backends need not know

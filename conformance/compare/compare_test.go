@@ -211,45 +211,6 @@ func TestMissingFramesAreNamed(t *testing.T) {
 	}
 }
 
-func realTime(t *Transcript) *Transcript { t.VirtualTime = false; return t }
-
-func TestRealTimeExcusesOrderChatterAndRepeats(t *testing.T) {
-	arp := (&wire.Frame{EthDst: wire.Broadcast, EthSrc: wire.MustMAC("00-15-5D-00-00-01"), ARP: &wire.ARPFields{Op: wire.ARPRequest, SenderIP: netip.MustParseAddr("10.0.0.1"), TargetIP: netip.MustParseAddr("10.0.0.2")}}).Bytes()
-	syn, ack := udp(tcp(wire.TCPSyn, 100, 0)), udp(tcp(wire.TCPAck, 101, 5))
-	window := udp(func(f *wire.Frame) { tcp(wire.TCPSyn, 100, 0)(f); f.TCP.Window = 9; f.TCP.MSS = 0 })
-	tests := []struct {
-		name        string
-		left, right [][]byte
-		used        string
-		differs     bool
-	}{
-		{"another order", one(udp(), udp(text("two"))), one(udp(text("two")), udp()), "order", false},
-		{"address resolution", one(udp()), one(arp, udp(), arp), "chatter", false},
-		{"a retransmission", one(syn), one(syn, syn), "repeats", false},
-		{"an acknowledgement more", one(syn), one(syn, ack), "tcp-acks", false},
-		{"another window", one(syn), one(window), "tcp-stack", false},
-		{"a frame more", one(udp()), one(udp(), udp(text("two"))), "", true},
-		{"one frame twice", one(udp()), one(udp(), udp()), "", true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			f := Compare(mkScript(tt.left), realTime(mkScript(tt.right)), Options{})
-			if (f.Difference != nil) != tt.differs || tt.used != "" && countOf(f, tt.used) == 0 {
-				t.Errorf("used %v, difference %+v", f.Normalised, f.Difference)
-			}
-			if tt.used == "" {
-				return
-			}
-			if Compare(mkScript(tt.left), mkScript(tt.right), Options{}).Difference == nil {
-				t.Error("two worlds on virtual time are excused, too")
-			}
-			if Compare(mkScript(tt.left), realTime(mkScript(tt.right)), Options{Strict: []string{tt.used}}).Difference == nil {
-				t.Error("--strict excuses it, too")
-			}
-		})
-	}
-}
-
 func TestDropsAreComparedWhereBothKnowThem(t *testing.T) {
 	drop := func(reason string) *Transcript {
 		s := mkScript(nil)
@@ -349,6 +310,8 @@ func TestAnswersOfTheControlPlane(t *testing.T) {
 		{"an address that was asked for", created(`{"IpAddress":"10.0.0.7"}`, "", `{"IpAddress":"10.0.0.7"}`, nil), created(`{"IpAddress":"10.0.0.7"}`, "", `{"IpAddress":"10.0.0.9"}`, nil), "IpAddress", ""},
 		{"a prefix that was chosen, and addresses in it", created("{}", "", `{"IpAddressPrefix":"172.16.16.0/20","Routes":[{"NextHop":"172.16.16.1"}]}`, nil), created("{}", "", `{"IpAddressPrefix":"172.18.32.0/20","Routes":[{"NextHop":"172.18.32.1"}]}`, nil), "", "addresses"},
 		{"an address elsewhere in the prefix", created(`{"NextHop":"172.18.32.2"}`, "", `{"IpAddressPrefix":"172.16.16.0/20","NextHop":"172.16.16.1"}`, nil), created(`{"NextHop":"172.18.32.2"}`, "", `{"IpAddressPrefix":"172.18.32.0/20","NextHop":"172.18.32.2"}`, nil), "NextHop", ""},
+		{"a name that the service made up", created(`{"Name":"n"}`, "", `{"Parts":[{"Name":"Ethernet"}]}`, nil), created(`{"Name":"n"}`, "", `{"Parts":[{}]}`, nil), "", "unasked"},
+		{"a name that was asked for", created(`{"Parts":[{"Name":"n"}]}`, "", `{"Parts":[{"Name":"n"}]}`, nil), created(`{"Parts":[{"Name":"n"}]}`, "", `{"Parts":[{}]}`, nil), "Parts[0].Name", ""},
 		{"refused on one side", created("{}", guidA, "{}", nil), created("{}", "", "", refused(hcn.ErrNetworkAlreadyExists, "x")), "error", ""},
 		{"refused for another reason", created("{}", "", "", refused(0x803b0001, "x")), created("{}", "", "", refused(0x803b0002, "x")), "error", ""},
 		{"refused in other words", created("{}", "", "", refused(0x803b0001, "x")), created("{}", "", "", refused(0x803b0001, "y")), "", "error-text"},
@@ -396,6 +359,8 @@ func TestOutcomesOfStimuli(t *testing.T) {
 	}{
 		{"success", backends.Outcome{OK: true}, backends.Outcome{OK: false, Detail: "timeout"}, "ok"},
 		{"failure", backends.Outcome{Detail: "refused"}, backends.Outcome{Detail: "timeout"}, "detail"},
+		{"names of socket errors", backends.Outcome{Detail: "WSAEADDRINUSE (10048)"}, backends.Outcome{Detail: "10048"}, ""},
+		{"socket errors", backends.Outcome{Detail: "WSAEADDRINUSE (10048)"}, backends.Outcome{Detail: "10013"}, "detail"},
 		{"identities", backends.Outcome{OK: true, ID: 4}, backends.Outcome{OK: true, ID: 5}, ""},
 		{"ports", backends.Outcome{OK: true, Local: local("10.0.0.1:50001")}, backends.Outcome{OK: true, Local: local("10.0.0.1:50002")}, ""},
 		{"addresses", backends.Outcome{OK: true, Local: local("10.0.0.1:50001")}, backends.Outcome{OK: true, Local: local("10.0.0.2:50001")}, "local"},

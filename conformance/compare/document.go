@@ -102,6 +102,14 @@ func (c *documentPair) object(path string, l, r map[string]any) {
 	}
 }
 
+// invented reports whether a service filled in a text by itself: a default that
+// nobody wrote, or an id.
+func (c *documentPair) invented(path, value string) bool {
+	name := strings.ToLower(path[strings.LastIndexByte(path, '.')+1:])
+	return !slices.Contains(assigned, name) && value != "" && value[0] != '{' && value[0] != '[' && !c.fixed["text "+value] &&
+		(name == "name" || name == "id" || name == "type")
+}
+
 func listOf(v any) any {
 	if v == nil {
 		return []any{}
@@ -111,6 +119,9 @@ func listOf(v any) any {
 
 func (c *documentPair) lone(path, left, right string) {
 	state, note := c.unasked(path, assigned, c.named)
+	if value := strings.TrimPrefix(left+right, absent); state == reports.FieldDiffers && c.invented(path, strings.TrimSuffix(value, absent)) {
+		state, note = c.free(normUnasked)
+	}
 	c.rows = append(c.rows, reports.FieldPair{Field: path, Left: left, Right: right, State: state, Note: note})
 }
 

@@ -11,6 +11,9 @@ import (
 	"github.com/hnsim/hnsim/sim/wire"
 )
 
+// "twice 10.0.0.1" is an address that two endpoints have, so that it names
+// nobody; "owner 10.0.0.1" one that an endpoint has.
+//
 // fixtures are the values that both sides were given: what was asked for must
 // come out as it was asked for. Keys are "mac ...", "port 53", "port
 // 10.0.0.1:53", "ip-id ...".
@@ -44,6 +47,21 @@ func (f fixtures) learn(a, b *Call) {
 		f.node(a.Node, b.Node)
 	case a.HCN != nil && b.HCN != nil && string(a.HCN.Body) == string(b.HCN.Body):
 		f.document(a.HCN.Body)
+	}
+	if a.HCN != nil && a.HCN.Kind == "endpoint" && a.HCN.Verb == "create" && a.Err == nil {
+		f.own(a.Result.Document)
+	}
+}
+
+// own notes the addresses of an endpoint.
+func (f fixtures) own(doc []byte) {
+	var endpoint struct{ IpConfigurations []struct{ IpAddress string } }
+	if json.Unmarshal(doc, &endpoint) != nil {
+		return
+	}
+	for _, c := range endpoint.IpConfigurations {
+		f["twice "+c.IpAddress] = f["owner "+c.IpAddress]
+		f["owner "+c.IpAddress] = true
 	}
 }
 

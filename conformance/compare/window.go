@@ -115,6 +115,9 @@ func (l *ledger) realTimeNoise(o *backends.Observation, side int) string {
 		if m.HasL4 && m.Proto == wire.ProtoTCP {
 			return l.segmentNoise(o, frame, &m, side)
 		}
+		if q, ok := wire.ParseQuoted(frame, &m); ok && q.Proto == wire.ProtoTCP {
+			return l.complaintNoise(o, frame, &m, &q, side)
+		}
 		_, t, ok := l.tunnel(frame, &m)
 		if !ok {
 			return ""
@@ -149,10 +152,21 @@ func (l *ledger) segmentNoise(o *backends.Observation, frame []byte, m *wire.Met
 	if t.Flags()&notes == 0 && m.Payload == m.End {
 		return normACKs
 	}
-	h := fnv.New64a()
 	// A segment that comes by again with another TTL goes round in circles.
-	fmt.Fprintf(h, "%d %s %s %s %v %v %d %d %d %d %d ", side, o.Kind, o.Role, o.Peer, m.Src(frame), m.Dst(frame), m.SrcPort, m.DstPort, m.TTL(frame), t.Seq(), t.Flags()&notes)
-	h.Write(frame[m.Payload:m.End])
+	return l.repeated(o, side, "%v %v %d %d %d %d %d %s", m.Src(frame), m.Dst(frame), m.SrcPort, m.DstPort, m.TTL(frame), t.Seq(), t.Flags()&notes, frame[m.Payload:m.End])
+}
+
+// complaintNoise finds ICMP errors about segments that were complained about
+// before: every retransmission may bring one, or a machine holds them back.
+func (l *ledger) complaintNoise(o *backends.Observation, frame []byte, m *wire.Meta, q *wire.Quoted, side int) string {
+	return l.repeated(o, side, "%v %v %d %d %d %v %v %d %d", m.Src(frame), m.Dst(frame), m.TTL(frame), m.ICMPType, m.ICMPCode, q.Src, q.Dst, q.SrcPort, q.DstPort)
+}
+
+// repeated reports whether the same was seen at a point before.
+func (l *ledger) repeated(o *backends.Observation, side int, format string, args ...any) string {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d %s %s %s ", side, o.Kind, o.Role, o.Peer)
+	fmt.Fprintf(h, format, args...)
 	key := h.Sum64()
 	if l.segments[key] {
 		return normRepeats
@@ -232,7 +246,7 @@ func (l *ledger) match(p point, a, b sight) bool {
 // different reasons. A machine does not notice all that gets lost in it; that
 // one side only reports a drop says nothing where everything else is equal.
 func (l *ledger) unexplainedDrops(p point, left, right []sight) (fromLeft, fromRight []sight) {
-	if !l.on(normDrops) {
+	if !l.on(normDrops) || !l.realTime {
 		return left, right
 	}
 	l.counts[normDrops] += len(left) + len(right)
