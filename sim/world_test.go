@@ -16,7 +16,7 @@ func prefixOf(s string) []netip.Prefix { return []netip.Prefix{netip.MustParsePr
 // lab is two hosts, the router and the external server of the contract's
 // reference topology (0.4), with everything seen on wires.
 type lab struct {
-	t      *testing.T
+	t      testing.TB
 	w      *World
 	h1, h2 *Host
 	x      *fabric.External
@@ -24,7 +24,7 @@ type lab struct {
 	recv   map[string][]string
 }
 
-func newLab(t *testing.T, cfg Config) *lab {
+func newLab(t testing.TB, cfg Config) *lab {
 	t.Helper()
 	l := &lab{t: t, recv: map[string][]string{}}
 	cfg.Observer = fabric.Observer{

@@ -91,7 +91,7 @@ var mutations = []Mutation{
 	{"lb/pools-always-shared", "D-30", "sim/hns/compile_slbpools.go", "	if !b.shared {\n", "	if false {\n"},
 	{"lb/pools-never-shared", "D-30", "sim/hns/compile_slbpools.go", "	if !b.shared {\n", "	if true {\n"},
 	{"lb/direct-return-costs-ports", "LB-04", "sim/hns/compile_slbpools.go", "	if l.DSR {\n		return nil\n	}\n", ""},
-	{"lb/lost-ports-reach-the-host", "L2B-25", "sim/hns/compile_slbpools.go", "	return !held\n", "	return false\n"},
+	{"lb/lost-ports-reach-the-host", "L2B-25", "sim/hns/compile_slbpools.go", "	return !held\n", "	return false && !held\n"},
 	{"lb/node-ports-free-for-sockets", "8.1", "sim/hns/compile_slbpools.go", "held := p.host.Reserve(u.proto, u.port, vfp.StaticUse, owner); held != vfp.Free {", "held := vfp.Free; held != vfp.Free {"},
 	{"lb/the-host-balances-what-it-forwards", "LB-12", "sim/slb/compile.go", "				g.Rules[i].Match.Src = node\n", "				_ = g.Rules[i]\n"},
 	{"lb/cluster-ip-knob-ignored", "LB-14", "sim/hns/compile_slb.go", "return s.DSR && k.HostToClusterIP ||", "return s.DSR ||"},

@@ -112,7 +112,9 @@ func everyService(*service) bool { return true }
 // share, and what outbound NAT must leave to them.
 func (x *external) balanceClients(n *Network) ([]vfp.Layer, func(*vfp.Walk) bool) {
 	fs := frontendsFor(x.served[n.Num], everyService)
-	return slb.ClientLayers(fs, x.c.pools.lost), slb.Leave(fs)
+	layers := slb.ClientLayers(fs, x.c.pools.lost)
+	vfp.Prepare(layers)
+	return layers, slb.Leave(fs)
 }
 
 // allServices are those of all networks of the switch, in order of creation.

@@ -76,18 +76,46 @@ func compile(p *Program, gen uint64) *compiled {
 	return c
 }
 
+// readyGroup is what walking a group needs and no packet changes, so that many
+// ports may share it.
+type readyGroup struct {
+	rules    []*Rule // by priority
+	index    *classifier
+	stateful bool // a rule makes flows
+}
+
+func (g *Group) makeReady() *readyGroup {
+	y := &readyGroup{}
+	for j := range g.Rules {
+		r := &g.Rules[j]
+		y.rules = append(y.rules, r)
+		y.stateful = y.stateful || r.makesFlows()
+	}
+	slices.SortStableFunc(y.rules, func(a, b *Rule) int { return int(a.Priority) - int(b.Priority) })
+	y.index = newClassifier(y.rules)
+	return y
+}
+
+// Prepare makes layers ready that go into the programs of several ports, once
+// for all of them: it is most of the work of setting a program with many rules.
+// The layers must not change any more.
+func Prepare(layers []Layer) {
+	for _, l := range layers {
+		for i := range l.Groups {
+			l.Groups[i].ready = l.Groups[i].makeReady()
+		}
+	}
+}
+
 func compileLayer(src *Layer) *layer {
 	l := &layer{Layer: src}
 	for i := range src.Groups {
-		g := &group{Group: &src.Groups[i]}
-		for j := range g.Rules {
-			r := &g.Rules[j]
-			g.rules = append(g.rules, r)
-			l.stateful = l.stateful || r.makesFlows()
+		y := src.Groups[i].ready
+		if y == nil {
+			y = src.Groups[i].makeReady()
 		}
-		slices.SortStableFunc(g.rules, func(a, b *Rule) int { return int(a.Priority) - int(b.Priority) })
-		g.hits = make([]uint64, len(g.rules))
-		g.index = newClassifier(g.rules)
+		g := &group{Group: &src.Groups[i], rules: y.rules, index: y.index, hits: make([]uint64, len(y.rules))}
+		l.stateful = l.stateful || y.stateful
 		l.groups[g.Dir] = append(l.groups[g.Dir], g)
 	}
 	for _, gs := range l.groups {

@@ -153,6 +153,9 @@ func (d *dice) program(w *world, id PortID) (progs [2]*Program) {
 			p.Layers = append(p.Layers, Layer{Name: "DECAP", Groups: []Group{out(
 				Rule{ID: "pop", Match: Match{Protos: []uint8{wire.ProtoUDP}, DstPorts: []PortRange{ports(4789, 4789)}, Dst: at(ipH)}, Action: pop{}})}})
 		}
+		if d.chance(50) {
+			Prepare(p.Layers)
+		}
 		progs[i] = p
 	}
 	return progs

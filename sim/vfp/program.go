@@ -53,6 +53,8 @@ type Group struct {
 	Family   Family
 	Priority uint16
 	Rules    []Rule
+
+	ready *readyGroup // made by Prepare
 }
 
 // Rule is a condition and what to do (rule VFP-04).
