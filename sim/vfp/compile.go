@@ -6,7 +6,7 @@ import (
 )
 
 // MaxStatefulLayers bounds the layers of a program that have stateful rules.
-const MaxStatefulLayers = 8
+const MaxStatefulLayers = 16
 
 // compiled is a Program made ready for walking. It belongs to the port once
 // adopted; the Program that it was made from is never written to.
