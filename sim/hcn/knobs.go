@@ -86,6 +86,14 @@ type Knobs struct {
 	AttachedSharing      string // "flow" or "block"
 	NamespaceJoin        string // "created" or "attached"
 	NamespaceRejoin      string // "refuse" or "accept"
+	NamespaceLeave       string // "error" or "success"
+	IDConflict           string // "argument" or "document"
+	FilterCase           string // "sensitive" or "insensitive"
+	PoolExhausted        Code
+	SetExists            string // "refuse" or "replace"
+	PolicyMissing        string // "error" or "success"
+	LBDuplicate          Code
+	LBEmptied            string // "keep" or "delete"
 	LBUnattached         string // "accept" or "refuse"
 	LBRestoreDelay       time.Duration
 	V1RouteL2Bridge      string // "accept" or "refuse"

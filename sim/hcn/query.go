@@ -12,6 +12,7 @@ type Query struct {
 	SchemaVersion SchemaVersion
 	Detailed      bool
 	Filter        []FilterTerm // a conjunction; empty matches everything
+	FoldNames     bool         // Match does not mind capitals in names (knob filterCase)
 }
 
 // Shape is the shape in which objects are to be shown.
@@ -129,7 +130,8 @@ func (q *Query) term(d *decoder, m member, path string) *Error {
 
 // Match reports whether an object passes the filter. member returns the
 // object's value for a name: its text, and whether there is one. Names that
-// end in an id compare without regard to case (rule B6); all else exactly.
+// end in an id compare without regard to case (rule B6); all else exactly,
+// unless FoldNames is set.
 func (q *Query) Match(member func(name string) (string, bool)) bool {
 	for _, t := range q.Filter {
 		v, ok := member(t.Name)
@@ -143,6 +145,7 @@ func (q *Query) Match(member func(name string) (string, bool)) bool {
 			if t.Value != "0" && t.Value != "false" && (t.Value != "" || equalFold(t.Name, "ID")) {
 				return false
 			}
+		case q.FoldNames && equalFold(t.Name, "Name") && equalFold(v, t.Value):
 		case v != t.Value && !(IsGUID(v) && SameID(v, t.Value)):
 			return false
 		}

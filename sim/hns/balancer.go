@@ -196,7 +196,7 @@ func (t *tx) checkFrontends(l *LoadBalancer) error {
 			if !slices.Contains(mine, f) {
 				continue
 			}
-			code := hcn.ErrPortAlreadyExists
+			code := t.knobs().LBDuplicate
 			if other.restored {
 				code = hcn.ErrAlreadyExists // G.5: duplicates of restored objects
 			}

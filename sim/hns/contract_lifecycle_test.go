@@ -146,6 +146,79 @@ func TestKnobsOfTheControlPlane(t *testing.T) {
 	})
 }
 
+// TestInferredRulesAreKnobs covers rules that are deduced: the default is the
+// contract's, the knob the other reading.
+func TestInferredRulesAreKnobs(t *testing.T) {
+	leave := func(h *host) error {
+		ep := h.endpoint(h.network(natDoc), plainEndpoint)
+		return h.modify(NamespaceKind, h.namespace(hcn.HostNamespace), "Endpoint", "Remove", `{"EndpointId":"`+ep+`"}`)
+	}
+	full := endpointOn(`{"Name":"s","Type":"NAT","Ipams":[{"Subnets":[{"IpAddressPrefix":"192.168.1.0/30"}]}]}`, plainEndpoint, plainEndpoint)
+	setTwice := func(h *host) error {
+		n := h.network(bridgeDoc)
+		h.must(h.modify(NetworkKind, n, "Policy", "Add", ipSet))
+		err := h.modify(NetworkKind, n, "Policy", "Add", ipSet)
+		if got := len(hcn.FindPolicies(h.net(n).Doc.Policies, hcn.PolicySetPolicy)); got != 1 {
+			h.t.Errorf("B.8: %d sets", got)
+		}
+		return err
+	}
+	noPolicy := func(h *host) error {
+		return h.modify(EndpointKind, h.endpoint(h.network(natDoc), plainEndpoint), "Policy", "Remove", `{"Policies":[`+qos+`]}`)
+	}
+	frontends := func(h *host) error {
+		ep := h.endpoint(h.network(overlayDoc), plainEndpoint)
+		return createOnly(LoadBalancerKind, balancerDoc("10.96.0.1", ep), balancerDoc("10.96.0.1", ep))(h)
+	}
+	emptied := func(left int) func(h *host) error {
+		return func(h *host) error {
+			ep := h.endpoint(h.network(overlayDoc), plainEndpoint)
+			h.create(LoadBalancerKind, "", balancerDoc("10.96.0.1", ep))
+			h.must(h.DeleteEndpoint(ep))
+			if got := len(h.ids(LoadBalancerKind, "")); got != left {
+				h.t.Errorf("C.4: %d load balancers, want %d", got, left)
+			}
+			return nil
+		}
+	}
+	named := func(found int) func(h *host) error {
+		return func(h *host) error {
+			h.network(natDoc)
+			if got := len(h.ids(NetworkKind, `{"Filter":"{\"Name\":\"NAT\"}"}`)); got != found {
+				h.t.Errorf("B.7: %d networks, want %d", got, found)
+			}
+			return nil
+		}
+	}
+	ids := func(want string) func(h *host) error {
+		return func(h *host) error {
+			got, err := h.CreateNetwork("22222222-2222-4333-8444-555555555555", []byte(`{"ID":"`+unknownID+`","Type":"Private"}`))
+			if got[:8] != want {
+				h.t.Errorf("A7: %s, want %s", got, want)
+			}
+			return err
+		}
+	}
+	run(t, []condition{
+		{"A7 two ids", "", nil, ids("22222222"), 0},
+		{"A7 by knob", "", []string{"idConflict=document"}, ids("11111111"), 0},
+		{"B.7 a name in capitals", "", nil, named(0), 0},
+		{"B.7 by knob", "", []string{"filterCase=insensitive"}, named(1), 0},
+		{"B.8 a set that exists", "", nil, setTwice, hcn.ErrPolicyAlreadyExists},
+		{"B.8 by knob", "", []string{"setExists=replace"}, setTwice, 0},
+		{"B.8 a policy that is not there", "", nil, noPolicy, hcn.ErrPolicyNotFound},
+		{"B.8 by knob, success", "", []string{"policyMissing=success"}, noPolicy, 0},
+		{"C.4 a frontend twice", "", nil, frontends, hcn.ErrPortAlreadyExists},
+		{"C.4 by knob, the other code", "", []string{"lbDuplicate=ERROR_ALREADY_EXISTS"}, frontends, hcn.ErrAlreadyExists},
+		{"C.4 the last endpoint goes", "", nil, emptied(1), 0},
+		{"C.4 by knob, the load balancer with it", "", []string{"lbEmptied=delete"}, emptied(0), 0},
+		{"D.3-25 no address left", "", nil, full, hcn.ErrAddrInvalidOrReserved},
+		{"D.3-25 by knob", "", []string{"poolExhausted=HCN_E_INVALID_IP"}, full, hcn.ErrInvalidIP},
+		{"D.3-35 leaving where it is not", "", nil, leave, hcn.ErrElementNotFound},
+		{"D.3-35 by knob", "", []string{"namespaceLeave=success"}, leave, 0},
+	})
+}
+
 func TestExtensionsAreSwitchedByPolicy(t *testing.T) {
 	doc := func(id string, on bool) string {
 		return fmt.Sprintf(`{"Name":"x","Type":"L2Bridge","Policies":[{"Type":"VSwitchExtension","Settings":{"ExtensionID":%q,"Enable":%v}}]}`, id, on)

@@ -52,7 +52,7 @@ func (t *tx) deleteEndpoint(e *Endpoint) {
 		}
 	}
 	isIt := func(id string) bool { return hcn.SameID(id, e.Doc.ID) }
-	for _, l := range t.next.LoadBalancers {
+	for _, l := range slices.Clone(t.next.LoadBalancers) {
 		isNum := func(num uint32) bool { return num == e.Num }
 		if slices.Contains(l.Draining, e.Num) {
 			l = t.editBalancer(l)
@@ -62,6 +62,9 @@ func (t *tx) deleteEndpoint(e *Endpoint) {
 			c := t.editBalancer(l)
 			c.Endpoints = slices.DeleteFunc(slices.Clone(l.Endpoints), isNum)
 			c.Doc.HostComputeEndpoints = slices.DeleteFunc(slices.Clone(l.Doc.HostComputeEndpoints), isIt)
+			if len(c.Endpoints) == 0 && t.knobs().LBEmptied == "delete" {
+				t.next.LoadBalancers = remove(t.next.LoadBalancers, c)
+			}
 		}
 	}
 	for _, r := range t.next.Routes {

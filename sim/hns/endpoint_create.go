@@ -333,7 +333,7 @@ func (t *tx) freeAddress(n *Network, subnet int) (netip.Addr, error) {
 			return ip, nil
 		}
 	}
-	return netip.Addr{}, hcn.ErrorAt(hcn.ErrAddrInvalidOrReserved, "IpConfigurations[0].IpAddress", "no free address in "+p.String(), "a larger subnet")
+	return netip.Addr{}, hcn.ErrorAt(t.knobs().PoolExhausted, "IpConfigurations[0].IpAddress", "no free address in "+p.String(), "a larger subnet")
 }
 
 // addrAt is the n-th address of a prefix.

@@ -13,7 +13,7 @@ import (
 func (s *Service) List(kind Kind, query []byte) ([]byte, error) {
 	docs := []json.RawMessage{}
 	err := s.read(func(cur *State) error {
-		q, err := hcn.ParseQuery(query)
+		q, err := s.parseQuery(query)
 		if err != nil {
 			return err
 		}

@@ -60,11 +60,11 @@ func (t *tx) modifyNetworkPolicies(n *Network, m *hcn.ModifyRequest) error {
 	var err error
 	switch m.RequestType {
 	case hcn.RequestAdd:
-		list, err = addNetworkPolicies(list, given)
+		list, err = t.addNetworkPolicies(list, given)
 	case hcn.RequestUpdate:
 		list = updateNetworkPolicies(list, given)
 	case hcn.RequestRemove:
-		list, err = removePolicies(list, given, sameNetworkPolicy)
+		list, err = t.removePolicies(list, given, sameNetworkPolicy)
 	case hcn.RequestReset:
 		list = ownPolicies(list)
 	}
@@ -91,9 +91,13 @@ func ownPolicies(list []hcn.Policy) []hcn.Policy {
 	return out
 }
 
-func addNetworkPolicies(list, given []hcn.Policy) ([]hcn.Policy, error) {
+func (t *tx) addNetworkPolicies(list, given []hcn.Policy) ([]hcn.Policy, error) {
 	out := append([]hcn.Policy(nil), list...)
 	for i, g := range given {
+		if g.Type == hcn.PolicySetPolicy && t.knobs().SetExists == "replace" {
+			out = replaceSet(out, g)
+			continue
+		}
 		for _, p := range out {
 			if g.Type == hcn.PolicySetPolicy && p.Type == g.Type && setID(p) == setID(g) {
 				return nil, hcn.ErrorAt(hcn.ErrPolicyAlreadyExists, fmt.Sprintf("Settings.Policies[%d].Settings.Id", i),

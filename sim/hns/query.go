@@ -78,7 +78,7 @@ func sameName(a, b string) bool { return len(a) == len(b) && hcn.SameID(a, b) }
 func (s *Service) Enumerate(kind Kind, query []byte) ([]byte, error) {
 	ids := []string{}
 	err := s.read(func(cur *State) error {
-		q, err := hcn.ParseQuery(query)
+		q, err := s.parseQuery(query)
 		if err != nil {
 			return err
 		}
@@ -94,6 +94,14 @@ func (s *Service) Enumerate(kind Kind, query []byte) ([]byte, error) {
 		return nil, err
 	}
 	return mustJSON(ids), nil
+}
+
+func (s *Service) parseQuery(query []byte) (*hcn.Query, error) {
+	q, err := hcn.ParseQuery(query)
+	if err == nil {
+		q.FoldNames = s.cfg.Profile.Knobs.FilterCase == "insensitive"
+	}
+	return q, err
 }
 
 // Open checks that an object exists, as the Open functions do (D.3 #1 to #4).

@@ -228,7 +228,11 @@ func (t *tx) editNamespace(n *Namespace) *Namespace {
 // error.
 func (t *tx) chooseID(argument, doc string, taken func(id string) bool) (string, error) {
 	id := ""
-	for _, candidate := range []string{argument, doc} {
+	candidates := []string{argument, doc}
+	if t.knobs().IDConflict == "document" {
+		slices.Reverse(candidates)
+	}
+	for _, candidate := range candidates {
 		if candidate == "" || hcn.SameID(candidate, hcn.ZeroGUID) {
 			continue
 		}
