@@ -22,7 +22,7 @@ const insideMark = "HNSIM_LINUX_INSIDE"
 //
 // ran is false in the process that Isolate started: it goes on. Otherwise code
 // is the exit code of that process.
-func Isolate(ctx context.Context) (code int, ran bool, err error) {
+func Isolate(context.Context) (code int, ran bool, err error) {
 	if os.Getenv(insideMark) == "1" {
 		return 0, false, nil
 	}
@@ -36,7 +36,9 @@ func Isolate(ctx context.Context) (code int, ran bool, err error) {
 	c := exec.Command(self, os.Args[1:]...)
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 	c.Env = append(os.Environ(), insideMark+"=1")
-	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	// In a process group of its own it gets a terminal's signals once: from
+	// here.
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if os.Geteuid() != 0 {
 		c.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 		c.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
@@ -50,11 +52,7 @@ func Isolate(ctx context.Context) (code int, ran bool, err error) {
 	defer signal.Stop(signals)
 	go func() {
 		for s := range signals {
-			// A terminal sends its signals to both; twice does no harm to a
-			// process that is ending.
-			if s != os.Interrupt {
-				_ = c.Process.Signal(s)
-			}
+			_ = c.Process.Signal(s) // an error means that it has ended
 		}
 	}()
 	err = c.Wait()
