@@ -431,11 +431,6 @@ func (h *host) busy(proto uint8, port uint16) bool {
 	return err == nil && taken
 }
 
-// TimeScale is the factor by which timers of the kernel run faster than those
-// of the contract: conntrack counts whole seconds, and nobody wants to wait
-// for four minutes.
-const TimeScale = 10
-
 // idleTimes sets conntrack's idle times once: WinNAT's where there is a nat
 // network, VFP's elsewhere.
 func (h *host) idleTimes() error {
@@ -452,6 +447,10 @@ func (h *host) idleTimes() error {
 	k := h.store.profile.Knobs
 	if kind == "vfp" {
 		return h.space.conntrack(vfpIdle(k.VFPNATIdle))
+	}
+	// WinNAT makes no mapping from the middle of a connection.
+	if err := h.space.sysctl("net/netfilter/nf_conntrack_tcp_loose", "0"); err != nil {
+		return err
 	}
 	t := k.NATTimers()
 	return h.space.conntrack(map[string]time.Duration{"icmp": t.ICMP, "udp": t.UDP, "transient": t.TCPTransient, "established": t.TCPEstablished})
@@ -483,12 +482,12 @@ func (h *host) setTimers(text string) error {
 func (s *space) conntrack(t map[string]time.Duration) error {
 	files := map[string][]string{
 		"icmp": {"icmp_timeout"}, "udp": {"udp_timeout", "udp_timeout_stream"},
-		"transient": {"tcp_timeout_syn_sent", "tcp_timeout_syn_recv", "tcp_timeout_fin_wait", "tcp_timeout_close_wait",
-			"tcp_timeout_last_ack", "tcp_timeout_time_wait", "tcp_timeout_close", "tcp_timeout_unacknowledged"},
-		"established": {"tcp_timeout_established"},
+		"transient": {"tcp_timeout_syn_sent", "tcp_timeout_syn_recv", "tcp_timeout_last_ack", "tcp_timeout_time_wait", "tcp_timeout_close", "tcp_timeout_unacknowledged"},
+		// A connection that is closed from one side only is established still.
+		"established": {"tcp_timeout_established", "tcp_timeout_fin_wait", "tcp_timeout_close_wait"},
 	}
 	for name, list := range files {
-		seconds := max(1, int((t[name]/TimeScale+time.Second/2)/time.Second))
+		seconds := max(1, int(t[name]/time.Second))
 		for _, f := range list {
 			if err := s.sysctl("net/netfilter/nf_conntrack_"+f, strconv.Itoa(seconds)); err != nil {
 				return err

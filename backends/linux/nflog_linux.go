@@ -29,11 +29,9 @@ const (
 	nfulCmdBind            = 1
 	nfulCopyPacket         = 2
 
-	nfulaTimestamp = 3
-	nfulaPayload   = 9
-	nfulaPrefix    = 10
-	nfulaHWHeader  = 16
-	nfulaHWLen     = 17
+	nfulaPayload  = 9
+	nfulaPrefix   = 10
+	nfulaHWHeader = 16
 )
 
 // watchDrops begins to read a namespace's log.
@@ -127,16 +125,11 @@ func (d *dropLog) read(buf []byte, add func(sighting)) (bool, error) {
 
 // messages walks the netlink messages of one datagram.
 func (d *dropLog) messages(b []byte, add func(sighting)) {
-	for len(b) >= unix.NLMSG_HDRLEN+4 {
-		size := int(binary.NativeEndian.Uint32(b))
-		if size < unix.NLMSG_HDRLEN+4 || size > len(b) {
-			return
+	netlinkMessages(b, func(kind uint16, body []byte) {
+		if kind == unix.NFNL_SUBSYS_ULOG<<8|nfulPacket && len(body) >= 4 {
+			add(d.packet(body[4:]))
 		}
-		if binary.NativeEndian.Uint16(b[4:]) == unix.NFNL_SUBSYS_ULOG<<8|nfulPacket {
-			add(d.packet(b[unix.NLMSG_HDRLEN+4 : size]))
-		}
-		b = b[min(len(b), (size+3)&^3):]
-	}
+	})
 }
 
 // packet turns a logged packet into what was seen: the frame with its Ethernet
@@ -144,12 +137,7 @@ func (d *dropLog) messages(b []byte, add func(sighting)) {
 func (d *dropLog) packet(b []byte) sighting {
 	s := sighting{at: time.Now(), kind: backends.DroppedAt, role: d.node}
 	var header, body []byte
-	for len(b) >= 4 {
-		size, kind := int(binary.NativeEndian.Uint16(b)), binary.NativeEndian.Uint16(b[2:])&0x3fff
-		if size < 4 || size > len(b) {
-			break
-		}
-		data := b[4:size]
+	attributes(b, func(kind uint16, data []byte) {
 		switch kind {
 		case nfulaPrefix:
 			reason, place, _ := strings.Cut(strings.TrimRight(string(data), "\x00"), " ")
@@ -162,8 +150,7 @@ func (d *dropLog) packet(b []byte) sighting {
 		case nfulaHWHeader:
 			header = data
 		}
-		b = b[min(len(b), (size+3)&^3):]
-	}
+	})
 	s.frame = framed(header, body)
 	return s
 }

@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"time"
@@ -39,7 +40,7 @@ func (w *world) received(role string, match func(frame []byte, m *wire.Meta) boo
 
 // ping sends an echo request and waits for the reply, or for an ICMP error
 // about it.
-func (w *world) ping(in *space, s backends.Stimulus) (backends.Outcome, error) {
+func (w *world) ping(ctx context.Context, in *space, s backends.Stimulus) (backends.Outcome, error) {
 	w.ids++
 	if s.ICMPID == 0 {
 		s.ICMPID = uint16(0x4000 + w.ids)
@@ -51,7 +52,7 @@ func (w *world) ping(in *space, s backends.Stimulus) (backends.Outcome, error) {
 	if s.Dst.Addr().Is6() {
 		s.ICMPType, s.Proto = wire.ICMP6Echo, "icmp6"
 	}
-	out, err := w.sendAll(in, s)
+	out, err := w.sendAll(ctx, in, s)
 	if err != nil || !out.OK {
 		return out, err
 	}

@@ -236,6 +236,7 @@ func (h *host) natForward(fwd *chain, n *network) {
 			continue
 		}
 		out := on(iif(n.bridge), notOIF(n.bridge))
+		fwd.add(out, l4proto(wire.ProtoTCP), ctState(expr.CtStateBitINVALID), drop("NoMapping", ""))
 		for _, p := range []uint8{wire.ProtoTCP, wire.ProtoUDP, wire.ProtoICMP} {
 			fwd.add(out, l4proto(p), accept())
 		}

@@ -16,8 +16,8 @@ import (
 )
 
 // Do carries out a stimulus and waits until nothing is in flight.
-func (w *world) Do(_ context.Context, s backends.Stimulus) (backends.Outcome, error) {
-	out, err := w.carryOut(s)
+func (w *world) Do(ctx context.Context, s backends.Stimulus) (backends.Outcome, error) {
+	out, err := w.carryOut(ctx, s)
 	if out.ID == 0 {
 		w.ids++
 		out.ID = w.ids
@@ -29,7 +29,7 @@ func (w *world) Do(_ context.Context, s backends.Stimulus) (backends.Outcome, er
 	return out, errors.Join(err, w.settle(d))
 }
 
-func (w *world) carryOut(s backends.Stimulus) (backends.Outcome, error) {
+func (w *world) carryOut(ctx context.Context, s backends.Stimulus) (backends.Outcome, error) {
 	if s.Kind == backends.SendFrame {
 		return w.sendFrame(s)
 	}
@@ -39,11 +39,11 @@ func (w *world) carryOut(s backends.Stimulus) (backends.Outcome, error) {
 	}
 	switch s.Kind {
 	case backends.SendPacket:
-		return w.sendAll(in, s)
+		return w.sendAll(ctx, in, s)
 	case backends.TCPConnect:
 		return w.connect(in, s)
 	case backends.Ping:
-		return w.ping(in, s)
+		return w.ping(ctx, in, s)
 	case backends.Listen:
 		return w.listen(in, s)
 	case backends.ARPProbe:
@@ -54,42 +54,28 @@ func (w *world) carryOut(s backends.Stimulus) (backends.Outcome, error) {
 	return backends.Outcome{}, usage("unknown stimulus %q", s.Kind)
 }
 
-// Advance really waits, TimeScale times faster than the contract's clock: the
-// kernel's timers are set to run that much faster.
+// Advance lets time pass for what the kernel keeps over time: the connections
+// of every namespace lose it from what they have left. Nobody waits; what has
+// another clock (retransmissions, the reassembly of fragments) goes on in its
+// own time.
 func (w *world) Advance(ctx context.Context, d time.Duration) error {
 	if d < 0 {
 		return usage("time does not run backwards: advance %v", d)
 	}
-	real := d / TimeScale
-	if real > longestWait {
-		return unsupported("advance %v takes %v here, more than %v", d, real, longestWait)
-	}
-	// What was done since the last Advance took time of its own, here and not on
-	// the contract's clock. Half of it is taken off, so that timers which began
-	// at any moment in between are hit best.
-	done := time.Now()
-	end := done.Add(real - min(done.Sub(w.advanced)/2, real/100))
-	for time.Now().Before(end) && ctx.Err() == nil {
-		if _, err := w.loop.once(min(time.Until(end), 50*time.Millisecond)); err != nil {
+	for _, s := range w.spaces {
+		if err := s.age(d); err != nil {
 			return err
 		}
 	}
-	w.advanced = time.Now()
-	w.skipped += d - w.advanced.Sub(done)
+	w.skipped += d
 	return errors.Join(ctx.Err(), w.rest())
 }
-
-// longestWait that one Advance may take.
-const longestWait = 26 * time.Second
 
 // Now is the contract's time: the clock's, and what Advance left out.
 func (w *world) Now() time.Duration { return time.Since(w.begun) + w.skipped }
 
 // sendAll sends as many equal packets as the stimulus wants.
-func (w *world) sendAll(in *space, s backends.Stimulus) (out backends.Outcome, err error) {
-	if s.Every > 0 && time.Duration(s.Count)*s.Every > longestWait {
-		return out, unsupported("%d packets %v apart take longer than %v", s.Count, s.Every, longestWait)
-	}
+func (w *world) sendAll(ctx context.Context, in *space, s backends.Stimulus) (out backends.Outcome, err error) {
 	packets, local, err := w.packets(in, s)
 	if err != nil {
 		return out, err
@@ -97,7 +83,7 @@ func (w *world) sendAll(in *space, s backends.Stimulus) (out backends.Outcome, e
 	out = backends.Outcome{OK: true, Local: local}
 	for i := range max(s.Count, 1) {
 		if i > 0 && s.Every > 0 {
-			if err := w.loop.until(s.Every, func() bool { return false }); err != nil {
+			if err := w.Advance(ctx, s.Every); err != nil {
 				return out, err
 			}
 		}

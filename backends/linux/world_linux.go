@@ -28,16 +28,15 @@ type world struct {
 	spaces     []*space
 	plugs      int // wires so far, for names
 
-	begun    time.Time
-	skipped  time.Duration // by Advance, beyond what the clock shows
-	advanced time.Time     // when Advance last ended
-	loop     loop
-	seen     []backends.Observation
-	ids      uint64
-	ipID     uint16
-	ephem    uint16
-	broken   []string // invariants that do not hold
-	inject   bool     // a stimulus had broken checksums on purpose
+	begun   time.Time
+	skipped time.Duration // by Advance, beyond what the clock shows
+	loop    loop
+	seen    []backends.Observation
+	ids     uint64
+	ipID    uint16
+	ephem   uint16
+	broken  []string // invariants that do not hold
+	inject  bool     // a stimulus had broken checksums on purpose
 }
 
 // node is a host, router or external machine.
@@ -78,7 +77,7 @@ func open(_ context.Context, cfg backends.WorldConfig) (backends.World, error) {
 		return nil, unsupported("the Linux backend has no knobs")
 	}
 	w := &world{cfg: cfg, profile: p, segments: map[string]string{}, nodes: map[string]*node{},
-		containers: map[string]*container{}, begun: time.Now(), advanced: time.Now(), ephem: firstDynamicPort}
+		containers: map[string]*container{}, begun: time.Now(), ephem: firstDynamicPort}
 	if w.fabric, err = w.newSpace("the fabric"); err != nil {
 		return nil, w.abandon(err)
 	}
