@@ -26,10 +26,22 @@ type connection struct {
 	left   time.Duration
 }
 
+// frozen is what connections of a namespace have left on the contract's clock,
+// by their names.
+type frozen map[string]time.Duration
+
+// held is added to what a connection has left, so that the kernel's own clock
+// does not end it meanwhile. What has less than half of it left was refreshed
+// by a packet since.
+const held = 1_000_000 * time.Second
+
 // age lets time pass for a namespace's connections, as if all of it had been
-// idle: the kernel has set what they have left, and looks at nothing else when
-// it decides whether one is over.
+// idle, and stops the kernel's clock for them. The kernel has decided what each
+// has left, and looks at nothing else when it decides whether one is over.
 func (s *space) age(d time.Duration) error {
+	if s.frozen == nil {
+		return nil // nothing here tracks connections
+	}
 	fd := -1
 	err := s.do(func() (err error) {
 		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
@@ -40,23 +52,31 @@ func (s *space) age(d time.Duration) error {
 	}
 	defer unix.Close(fd)
 	list, err := connections(fd)
+	now := frozen{}
 	for _, c := range list {
-		err = errors.Join(err, c.age(fd, d))
+		err = errors.Join(err, s.frozen.age(fd, c, d, now))
 	}
+	s.frozen = now
 	if err != nil {
 		return fmt.Errorf("connections of %s: %w", s.name, err)
 	}
 	return nil
 }
 
-// age takes time off a connection, which ends when nothing is left. The kernel
-// tells whole seconds, rounded down: the second that has begun counts.
-func (c *connection) age(fd int, d time.Duration) error {
-	left := c.left + time.Second - d
+// age takes time off a connection, which ends when nothing is left.
+func (f frozen) age(fd int, c *connection, d time.Duration, now frozen) error {
+	left, known := f[string(c.names)]
+	if !known || c.left < held/2 {
+		left = c.left + time.Second // the kernel rounds down: the second that has begun counts
+	} else if d == 0 {
+		now[string(c.names)] = left
+		return nil
+	}
+	left -= d
 	kind, body := uint16(ctDelete), c.names
 	if left > 0 {
-		kind = ctNew
-		body = append(append([]byte(nil), c.names...), attribute(ctaTimeout, binary.BigEndian.AppendUint32(nil, uint32((left+time.Second-1)/time.Second)))...)
+		kind, now[string(c.names)] = ctNew, left
+		body = append(append([]byte(nil), c.names...), attribute(ctaTimeout, binary.BigEndian.AppendUint32(nil, uint32((left+held)/time.Second)))...)
 	}
 	err := conntrackRequest(fd, kind, unix.NLM_F_REQUEST|unix.NLM_F_ACK, c.family, body)
 	if err != nil {

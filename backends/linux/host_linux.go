@@ -480,11 +480,15 @@ func (h *host) setTimers(text string) error {
 
 // conntrack sets the idle times of a namespace's connection table.
 func (s *space) conntrack(t map[string]time.Duration) error {
+	if s.frozen == nil {
+		s.frozen = frozen{}
+	}
 	files := map[string][]string{
 		"icmp": {"icmp_timeout"}, "udp": {"udp_timeout", "udp_timeout_stream"},
-		"transient": {"tcp_timeout_syn_sent", "tcp_timeout_syn_recv", "tcp_timeout_last_ack", "tcp_timeout_time_wait", "tcp_timeout_close", "tcp_timeout_unacknowledged"},
+		"transient": {"tcp_timeout_syn_sent", "tcp_timeout_syn_recv", "tcp_timeout_last_ack", "tcp_timeout_time_wait", "tcp_timeout_close"},
 		// A connection that is closed from one side only is established still.
-		"established": {"tcp_timeout_established", "tcp_timeout_fin_wait", "tcp_timeout_close_wait"},
+		"established": {"tcp_timeout_established", "tcp_timeout_fin_wait", "tcp_timeout_close_wait",
+			"tcp_timeout_unacknowledged", "tcp_timeout_max_retrans"},
 	}
 	for name, list := range files {
 		seconds := max(1, int(t[name]/time.Second))

@@ -18,6 +18,7 @@ type space struct {
 	name   string // for messages
 	handle netns.NsHandle
 	nl     *netlink.Handle
+	frozen frozen // not nil where connections are tracked
 }
 
 // quiet are the settings of every namespace: Windows' hop limit, no traffic

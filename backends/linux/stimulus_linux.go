@@ -26,7 +26,7 @@ func (w *world) Do(ctx context.Context, s backends.Stimulus) (backends.Outcome, 
 	if (s.Kind == backends.SendPacket || s.Kind == backends.SendFrame) && !w.loop.serves() {
 		d = sendsFor
 	}
-	return out, errors.Join(err, w.settle(d))
+	return out, errors.Join(err, w.settle(d), w.age(0))
 }
 
 func (w *world) carryOut(ctx context.Context, s backends.Stimulus) (backends.Outcome, error) {
@@ -62,13 +62,18 @@ func (w *world) Advance(ctx context.Context, d time.Duration) error {
 	if d < 0 {
 		return usage("time does not run backwards: advance %v", d)
 	}
+	w.skipped += d
+	return errors.Join(ctx.Err(), w.age(d), w.rest())
+}
+
+// age lets time pass for the connections of all namespaces.
+func (w *world) age(d time.Duration) error {
 	for _, s := range w.spaces {
 		if err := s.age(d); err != nil {
 			return err
 		}
 	}
-	w.skipped += d
-	return errors.Join(ctx.Err(), w.rest())
+	return nil
 }
 
 // Now is the contract's time: the clock's, and what Advance left out.

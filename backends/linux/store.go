@@ -317,6 +317,9 @@ func (s *store) list(kind string) json.RawMessage {
 func (s *store) v1(op backends.HCNOp) (backends.HCNResult, error) {
 	parts := strings.FieldsFunc(op.Path, func(r rune) bool { return r == '/' })
 	kinds := map[string]string{"networks": "network", "endpoints": "endpoint"}
+	if len(parts) == 3 && strings.EqualFold(parts[0], "endpoints") && op.Verb == "POST" {
+		return backends.HCNResult{ID: parts[1]}, s.v1Attach(parts[1], strings.ToLower(parts[2]), op.Body)
+	}
 	if len(parts) == 0 || kinds[strings.ToLower(parts[0])] == "" || len(parts) > 2 {
 		return backends.HCNResult{}, unsupported("the v1 request %s %s has no counterpart on the Linux backend", op.Verb, op.Path)
 	}

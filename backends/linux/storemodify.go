@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/sim/hcn"
@@ -210,4 +211,24 @@ func (s *store) leave(e *endpoint) {
 	}
 	e.ns.endpoints = without(e.ns.endpoints, func(o *endpoint) bool { return o == e })
 	e.ns, e.doc.HostComputeNamespace, e.doc.State = nil, "", uint16(hcn.EndpointCreated)
+}
+
+// v1Attach is POST /endpoints/{id}/attach and detach: to the host's own
+// compartment; containers have namespaces.
+func (s *store) v1Attach(id, verb string, body json.RawMessage) error {
+	a, err := hcn.DecodeAttachRequest(body)
+	if err != nil {
+		return err
+	}
+	e := s.endpoint(id)
+	switch {
+	case e == nil:
+		return hcn.Errorf(hcn.ErrEndpointNotFound, "no endpoint has the id %q", id)
+	case !strings.EqualFold(a.SystemType, "Host") || verb != "attach" && verb != "detach":
+		return unsupported("%s to a %s has no counterpart on the Linux backend", verb, a.SystemType)
+	case verb == "detach":
+		s.leave(e)
+		return nil
+	}
+	return s.join(s.namespaces[0].doc.ID, e)
 }
