@@ -3,11 +3,13 @@ package linux
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/netip"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
 
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/sim/wire"
@@ -124,9 +126,10 @@ func (w *world) plainNode(nd *node) error {
 		}
 	}
 	if nd.spec.Kind == backends.RouterNode {
-		if err := nd.space.forwarding(true); err != nil {
+		if _, err := w.loop.dropped(nd.space, name, func(string) string { return "" }); err != nil {
 			return err
 		}
+		return errors.Join(nd.space.forwarding(true), nd.space.install(lostRoutes()))
 	}
 	if nd.spec.Options["icmp"] == "off" {
 		if err := nd.space.sysctl("net/ipv4/icmp_echo_ignore_all", "1"); err != nil {
@@ -138,6 +141,19 @@ func (w *world) plainNode(nd *node) error {
 	}
 	return nd.space.install(silence())
 }
+
+// lostRoutes names what a router has no route for; the kernel discards it with
+// an ICMP error. Closed ports are silent as everywhere.
+func lostRoutes() *ruleset {
+	rs := silence()
+	pre := &chain{name: "prerouting", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, prio: *nftables.ChainPriorityFilter}
+	pre.add(notGroupPacket(), rule{&expr.Fib{Register: 1, FlagDADDR: true, ResultOIF: true, FlagPRESENT: true}, equal([]byte{0})}, note("NoRoute"))
+	rs.chains = append(rs.chains, pre)
+	return rs
+}
+
+// notGroupPacket matches what was sent to this machine's own MAC address.
+func notGroupPacket() rule { return meta(expr.MetaKeyPKTTYPE, []byte{unix.PACKET_HOST}) }
 
 // forwarding switches routing on or off.
 func (s *space) forwarding(on bool) error {

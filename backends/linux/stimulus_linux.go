@@ -26,7 +26,7 @@ func (w *world) Do(ctx context.Context, s backends.Stimulus) (backends.Outcome, 
 	if (s.Kind == backends.SendPacket || s.Kind == backends.SendFrame) && !w.loop.serves() {
 		d = sendsFor
 	}
-	return out, errors.Join(err, w.settle(d), w.age(0))
+	return out, errors.Join(err, w.settle(d), w.freeze())
 }
 
 func (w *world) carryOut(ctx context.Context, s backends.Stimulus) (backends.Outcome, error) {
@@ -64,6 +64,19 @@ func (w *world) Advance(ctx context.Context, d time.Duration) error {
 	}
 	w.skipped += d
 	return errors.Join(ctx.Err(), w.age(d), w.rest())
+}
+
+// freezeEvery is how often the kernel's clock is stopped for new connections:
+// well within the second that it rounds to.
+const freezeEvery = 400 * time.Millisecond
+
+// freeze stops it if it is time to.
+func (w *world) freeze() error {
+	if time.Since(w.froze) < freezeEvery {
+		return nil
+	}
+	w.froze = time.Now()
+	return w.age(0)
 }
 
 // age lets time pass for the connections of all namespaces.

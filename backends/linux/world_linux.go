@@ -30,6 +30,7 @@ type world struct {
 
 	begun   time.Time
 	skipped time.Duration // by Advance, beyond what the clock shows
+	froze   time.Time     // when the connections' clock was last stopped
 	loop    loop
 	seen    []backends.Observation
 	ids     uint64
