@@ -2,96 +2,219 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
-	"github.com/hnsim/hnsim/sim/hcn"
+	"github.com/hnsim/hnsim/cmd/hnsim/internal/tally"
+	"github.com/hnsim/hnsim/sim"
+	"github.com/hnsim/hnsim/sim/standin"
 	"github.com/hnsim/hnsim/sim/standin/wine"
 )
 
+// execFlags are the flags of exec.
+type execFlags struct {
+	standinFlags
+	server, as, dlls string
+	net, report      string
+	workdir          string
+	forward          []string
+}
+
 func (a *app) execCmd() *cobra.Command {
-	var f standinFlags
-	var server, host, dlls string
+	var f execFlags
 	c := &cobra.Command{
 		Use:   "exec [flags] -- PROGRAM.exe [argument...]",
 		Short: "run a Windows program under wine against the model",
 		Long: `Run an unmodified Windows program that is built on hcsshim under wine. Its calls of
 HNS go to a model that lives as long as the program, or to a running hnsim serve
-with --server. The program has this terminal, and its exit code is this one's.
+with --server. Standard input and output are the program's, and so is the exit code
+(its lower eight bits). Ctrl-C and SIGTERM press Ctrl-C for the program; it is killed
+after ten seconds, or at once by a second Ctrl-C.
 
-The first run builds the DLLs and prepares wine in the user's cache folder. All runs
-share drive C there; the registry is fresh every time.`,
+Afterwards standard error says which calls the program made, which were refused,
+which handles it did not close, and which objects it added, changed and removed.
+With --format json that is a document on standard output, and the program's own
+output goes to standard error; --report writes the document into a file.
+
+Where privileges allow (root, or user namespaces), the program runs in a network
+namespace in which it finds the interfaces and addresses of its simulated host.
+It reaches nothing else there: name ports of this machine's loopback with --forward,
+or use --net host.
+
+The first run builds the DLLs and prepares wine in the user's cache folder. Runs
+share drive C there; the registry is fresh every time. Drive Z is this machine's
+root, and a path without drive is on the drive of the current folder: start programs
+that write to \var or \etc with --workdir 'C:\'.`,
 		Example: `  hnsim exec --profile ws2025 --calls calls.ndjson -- ./driver.exe --verbose
-  hnsim exec --server hnsim-standin.txt -- ./driver.exe`,
+  hnsim exec --topology lab.json --as node2 -- ./driver.exe
+  hnsim exec --server hnsim-standin.txt --forward 127.0.0.1:6443 -- ./driver.exe`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			profile, err := hcn.ProfileByName(f.profile)
-			if err != nil {
-				return err
+			if f.server != "" {
+				for _, name := range worldFlagNames {
+					if c.Flags().Changed(name) {
+						return fmt.Errorf("--server and --%s exclude each other: the world is the server's", name)
+					}
+				}
 			}
-			run := wine.Run{DLLs: dlls, OSBuild: profile.OSBuild, Log: a.talk}
-			addr, token, stop, err := a.joinStandin(&f, server)
-			if err != nil {
-				return err
-			}
-			run.Env = []string{"HNSIM_STANDIN_ADDR=" + addr, "HNSIM_STANDIN_TOKEN=" + token, "HNSIM_STANDIN_HOST=" + host}
-			code, err := a.execute(c.Context(), &run, args)
-			if err = errors.Join(err, stop()); err != nil {
-				return exit.With(exit.NotTested, err)
-			}
-			if code != 0 {
-				return &exit.Error{Code: unixCode(code)}
-			}
-			return nil
+			return a.exec(c.Context(), &f, args)
 		},
 	}
 	f.add(c.Flags())
-	c.Flags().StringVar(&server, "server", "", "token `file` of a running hnsim serve to use instead of a server of its own")
-	c.Flags().StringVar(&host, "as", "", "`name` of the host that the program runs on; empty is the first")
-	c.Flags().StringVar(&dlls, "dlls", "", "`folder` with the DLLs; empty builds them from this program's own sources, once")
+	flags := c.Flags()
+	flags.StringVar(&f.server, "server", "", "token `file` of a running hnsim serve to use instead of a server of its own")
+	flags.StringVar(&f.as, "as", "", "`name` of the host that the program runs on; empty is the first")
+	flags.StringVar(&f.dlls, "dlls", "", "`folder` with the DLLs; empty builds them from this program's own sources, once")
+	flags.StringVar(&f.net, "net", "auto", "the program's network: `auto|namespace|host`")
+	flags.StringArrayVar(&f.forward, "forward", nil, "`address:port` of this machine that the program reaches too; repeatable")
+	flags.StringVar(&f.report, "report", "", "`file` for the account of the run, as JSON")
+	flags.StringVar(&f.workdir, "workdir", "", "current `folder` of the program, of this machine or of Windows; empty is this one")
 	return c
 }
 
-// joinStandin reads where a server is, or starts one.
-func (a *app) joinStandin(f *standinFlags, server string) (addr, token string, stop func() error, err error) {
-	if server != "" {
-		raw, err := os.ReadFile(server)
-		if err != nil {
-			return "", "", nil, err
-		}
-		words := strings.Fields(string(raw))
-		if len(words) != 2 {
-			return "", "", nil, fmt.Errorf("%s: expected an address and a token", server)
-		}
-		return words[0], words[1], func() error { return nil }, nil
-	}
-	s, err := a.startStandin(f, standinExtras{})
+// exec runs a program and says what it did.
+func (a *app) exec(ctx context.Context, f *execFlags, args []string) error {
+	run := wine.Run{DLLs: f.dlls, Dir: f.workdir, Log: a.talk}
+	n, err := a.openNet(f.net)
 	if err != nil {
-		return "", "", nil, err
+		return err
 	}
-	return s.Addr(), s.Token(), s.stop, nil
+	report, err := a.execIn(ctx, f, n, &run, args)
+	if err = errors.Join(err, n.close()); err != nil {
+		return exit.With(exit.NotTested, err)
+	}
+	if err := a.tell(f, report); err != nil {
+		return exit.With(exit.NotTested, err)
+	}
+	if code := unixCode(report.ExitCode); code != 0 {
+		return &exit.Error{Code: code}
+	}
+	return nil
 }
 
-func (a *app) execute(ctx context.Context, run *wine.Run, args []string) (int, error) {
-	if err := run.Prepare(ctx); err != nil {
-		return 0, err
+// execIn runs a program in a network.
+func (a *app) execIn(ctx context.Context, f *execFlags, n *programNet, run *wine.Run, args []string) (report *tally.Report, err error) {
+	var log tally.Log
+	w := follower{net: n, log: &log}
+	find := a.ownTarget
+	if f.server != "" {
+		find = a.joinTarget
 	}
-	return run.Exec(ctx, args, os.Stdin, os.Stdout, os.Stderr)
+	t, err := find(f, n, w.seen)
+	if err != nil {
+		return nil, exit.With(exit.Usage, err)
+	}
+	defer func() { err = errors.Join(err, t.close()) }()
+	for _, addr := range f.forward {
+		if err := n.forward(addr); err != nil {
+			return nil, err
+		}
+	}
+	list, err := t.interfaces()
+	if err == nil {
+		err = n.show(list)
+	}
+	if err != nil {
+		return nil, err
+	}
+	run.OSBuild, run.Start = t.osBuild, n.start
+	run.Env = []string{"HNSIM_STANDIN_ADDR=" + t.addr, "HNSIM_STANDIN_TOKEN=" + t.token, "HNSIM_STANDIN_HOST=" + t.host}
+	if err := run.Prepare(ctx); err != nil {
+		return nil, err
+	}
+	report = &tally.Report{Program: args, Host: t.host, Profile: t.profile, OSBuild: t.osBuild, Network: n.describe(list)}
+	a.talk("network: %s\n", report.Network)
+	before, err := t.store()
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	code, err := run.Exec(ctx, args, os.Stdin, a.programOut(), a.err.Writer)
+	var wrong *wine.ProgramError
+	if errors.As(err, &wrong) {
+		return nil, exit.With(exit.Usage, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	report.ExitCode, report.Took = int64(code), time.Since(start)
+	after, err := t.store()
+	if err != nil {
+		return nil, err
+	}
+	report.Functions, report.Leaked = log.Functions(), log.Open()
+	report.Changes, err = tally.Diff(before, after)
+	return report, errors.Join(err, w.trouble())
+}
+
+// follower watches the calls: the program's interfaces follow the host's
+// before it gets the answer.
+type follower struct {
+	net *programNet
+	log *tally.Log
+	mu  sync.Mutex
+	err error
+}
+
+func (w *follower) seen(c standin.Call, now []sim.Interface) {
+	w.log.Add(&c)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.net.show(now); err != nil && w.err == nil {
+		w.err = fmt.Errorf("the program's interfaces did not follow its host's: %w", err)
+	}
+}
+
+func (w *follower) trouble() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// tell says what the program did.
+func (a *app) tell(f *execFlags, r *tally.Report) error {
+	if f.report != "" {
+		raw, err := json.MarshalIndent(r, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(f.report, append(raw, '\n'), 0o644); err != nil {
+			return err
+		}
+	}
+	if a.opts.format == "json" {
+		return a.json(r)
+	}
+	if !a.opts.quiet {
+		r.WriteText(a.err)
+	}
+	return nil
+}
+
+// programOut is where the program's standard output goes.
+func (a *app) programOut() io.Writer {
+	if a.opts.format == "json" {
+		return a.err.Writer
+	}
+	return a.out.Writer
 }
 
 // unixCode is what fits of a Windows exit code: eight bits, and never 0 for a
 // failure.
-func unixCode(code int) int {
+func unixCode(code int64) int {
 	switch {
 	case code == wine.Interrupted:
 		return exit.Interrupted
 	case code != 0 && code&0xFF == 0:
 		return 1
 	}
-	return code & 0xFF
+	return int(code & 0xFF)
 }

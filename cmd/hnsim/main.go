@@ -12,6 +12,7 @@ import (
 	"github.com/hnsim/hnsim/backends/linux"
 	"github.com/hnsim/hnsim/backends/simulated"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/terminal"
+	"github.com/hnsim/hnsim/sim/standin/hostnet"
 )
 
 func main() {
@@ -20,6 +21,7 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	a := newApp(os.Stdout, os.Stderr, os.Getenv)
 	a.isolate = linux.Isolate
+	a.reexec = hostnet.Reexec
 	code := a.run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -36,6 +38,8 @@ type app struct {
 	// that needs one; nil in tests.
 	isolate func(context.Context) (code int, ran bool, err error)
 	opts    commonOptions
+	// reexec starts this program again with more privileges; nil: it cannot.
+	reexec func() error
 }
 
 // commonOptions are the flags of every verb.

@@ -110,9 +110,7 @@ func (v *served) extend(f *serveFlags, w *sim.World, cfg *standin.Config) error 
 	cfg.HTTP = v.http.Take
 	record := cfg.OnCall
 	cfg.OnCall = func(c standin.Call) {
-		if record != nil {
-			record(c)
-		}
+		record(c)
 		v.http.OnCall(c)
 		v.logCall(&c)
 	}

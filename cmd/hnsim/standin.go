@@ -20,6 +20,9 @@ import (
 	"github.com/hnsim/hnsim/sim/standin"
 )
 
+// worldFlagNames are the flags that make a world.
+var worldFlagNames = []string{"listen", "profile", "host", "container", "knob", "seed"}
+
 // standinFlags say which world a stand-in serves.
 type standinFlags struct {
 	listen, profile, calls string
@@ -74,7 +77,7 @@ func (f *standinFlags) world(hook func(*sim.Config)) (*sim.World, error) {
 type service struct {
 	*standin.Server
 	world *sim.World
-	calls *os.File
+	calls func() error // ends the record of calls
 	done  chan error
 	once  sync.Once
 	err   error
@@ -113,12 +116,8 @@ func (a *app) startStandin(f *standinFlags, extras standinExtras) (*service, err
 		_ = w.Loop().Advance(now.Sub(last))
 		last = now
 	}
-	if f.calls != "" {
-		if s.calls, err = os.Create(f.calls); err != nil {
-			return nil, exit.With(exit.NotTested, err)
-		}
-		enc := json.NewEncoder(s.calls)
-		cfg.OnCall = func(c standin.Call) { _ = enc.Encode(c) }
+	if cfg.OnCall, s.calls, err = recordCalls(f.calls); err != nil {
+		return nil, err
 	}
 	if extras.server != nil {
 		if err := extras.server(w, &cfg); err != nil {
@@ -133,6 +132,26 @@ func (a *app) startStandin(f *standinFlags, extras standinExtras) (*service, err
 	}
 	go func() { s.done <- s.Serve() }()
 	return s, nil
+}
+
+// recordCalls writes calls into a file, one JSON object a line; "" records
+// nothing. done returns the first error.
+func recordCalls(file string) (record func(standin.Call), done func() error, err error) {
+	if file == "" {
+		return func(standin.Call) {}, func() error { return nil }, nil
+	}
+	out, err := os.Create(file)
+	if err != nil {
+		return nil, nil, exit.With(exit.NotTested, err)
+	}
+	enc := json.NewEncoder(out)
+	var failed error
+	record = func(c standin.Call) {
+		if err := enc.Encode(c); failed == nil {
+			failed = err
+		}
+	}
+	return record, func() error { return errors.Join(failed, out.Close()) }, nil
 }
 
 // listenError tells a port that cannot be had from an address that makes no
@@ -151,10 +170,7 @@ func listenError(listen string, err error) error {
 // stop ends the service; it may be called again.
 func (s *service) stop() error {
 	s.once.Do(func() {
-		s.err = errors.Join(s.Close(), <-s.done)
-		if s.calls != nil {
-			s.err = errors.Join(s.err, s.calls.Close())
-		}
+		s.err = errors.Join(s.Close(), <-s.done, s.calls())
 	})
 	return s.err
 }

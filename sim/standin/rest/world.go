@@ -76,6 +76,8 @@ type host struct {
 	Profile string   `json:"profile"`
 	HNS     string   `json:"hns"`
 	OSBuild int      `json:"osBuild"`
+	// Interfaces are what programs of the host see.
+	Interfaces []sim.Interface `json:"interfaces"`
 }
 
 func (s *Server) hosts(w http.ResponseWriter, _ *http.Request) error {
@@ -85,12 +87,10 @@ func (s *Server) hosts(w http.ResponseWriter, _ *http.Request) error {
 		for _, h := range s.cfg.World.Hosts() {
 			nic := h.NIC("")
 			out := host{Name: h.Name(), Adapter: nic.Name(), MAC: nic.MAC().String(), Addrs: []string{},
-				Profile: p.Name, HNS: p.Version.String(), OSBuild: int(p.OSBuild)}
-			for _, i := range h.Stack().Interfaces() {
-				for _, a := range i.Addrs() {
-					if !i.IsLoopback() {
-						out.Addrs = append(out.Addrs, a.String())
-					}
+				Profile: p.Name, HNS: p.Version.String(), OSBuild: int(p.OSBuild), Interfaces: h.Interfaces()}
+			for _, i := range out.Interfaces {
+				for _, a := range i.Addrs {
+					out.Addrs = append(out.Addrs, a.String())
 				}
 			}
 			list = append(list, out)

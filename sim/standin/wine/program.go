@@ -18,6 +18,21 @@ func Path(file string) string { return "Z:" + filepath.ToSlash(file) }
 
 var drivePath = regexp.MustCompile(`^[A-Za-z]:[\\/]`)
 
+// localFolder is where a folder of Windows is on this machine.
+func localFolder(dir, prefix string) string {
+	if !drivePath.MatchString(dir) {
+		return dir
+	}
+	rest := strings.ReplaceAll(dir[2:], `\`, "/")
+	switch dir[0] | 0x20 {
+	case 'c':
+		return filepath.Join(prefix, "drive_c", rest)
+	case 'z':
+		return filepath.Clean(rest)
+	}
+	return dir // which the system will not find
+}
+
 // programPath turns what the user called the program into what Windows finds.
 // A path of Windows stays, and so does a bare name that is no file here: drive
 // C has programs of its own.

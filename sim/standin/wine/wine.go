@@ -19,7 +19,9 @@ type Run struct {
 	DLLs    string   // folder with the DLLs; empty: built from the embedded sources
 	OSBuild int      // what the program sees as the build of Windows
 	Env     []string // for the program, beside this process's environment
-	Dir     string   // the program's current folder; empty: this process's
+	// Dir is the program's current folder, of this machine or with a drive of
+	// Windows; empty is this process's.
+	Dir string
 	// Log is told about what takes long.
 	Log func(format string, args ...any)
 	// Start starts wine; nil is (*exec.Cmd).Start. Programs see the network of
@@ -36,6 +38,13 @@ const stopDelay = 10 * time.Second
 // not handle it (STATUS_CONTROL_C_EXIT), or that was killed when the context
 // had ended.
 const Interrupted = 0xC000013A
+
+// ProgramError says that a program cannot be run, whoever tries.
+type ProgramError struct{ Err error }
+
+func (e *ProgramError) Error() string { return e.Err.Error() }
+
+func (e *ProgramError) Unwrap() error { return e.Err }
 
 func (r *Run) talk(format string, args ...any) {
 	if r.Log != nil {
@@ -99,9 +108,10 @@ func (r *Run) Prepare(ctx context.Context) error {
 // Terminals are not passed on: wine would put them into a mode of its own and
 // paint them. The program finds pipes.
 func (r *Run) Exec(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) (code int, err error) {
-	program, err := programPath(args[0], r.Dir)
+	folder := localFolder(r.Dir, r.prefix)
+	program, err := programPath(args[0], folder)
 	if err != nil {
-		return 0, err
+		return 0, &ProgramError{err}
 	}
 	dir, leave, err := r.enter(ctx, r.cache)
 	if err != nil {
@@ -118,7 +128,7 @@ func (r *Run) Exec(ctx context.Context, args []string, in io.Reader, out, errOut
 	result := filepath.Join(dir, "exit")
 	line := append([]string{filepath.Join(r.shimsDir, starter), Path(result), program}, args[1:]...)
 	cmd := exec.Command(r.wine, line...)
-	cmd.Dir = r.Dir
+	cmd.Dir = folder
 	cmd.Env = append(append(os.Environ(), environment(dir)...), r.Env...)
 	ownGroup(cmd)
 	std, err := connect(cmd, in, out, errOut)
@@ -174,7 +184,7 @@ func outcome(program, said string, stopped bool, failure error) (int, error) {
 		case err == nil && said[0] == 'x':
 			return int(n), nil
 		case err == nil && said[0] == 'e':
-			return 0, fmt.Errorf("%s cannot be started: %s", program, startError(n))
+			return 0, &ProgramError{fmt.Errorf("%s cannot be started: %s", program, startError(n))}
 		}
 	}
 	if stopped {

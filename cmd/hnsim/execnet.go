@@ -1,0 +1,124 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
+	"github.com/hnsim/hnsim/sim"
+	"github.com/hnsim/hnsim/sim/standin"
+	"github.com/hnsim/hnsim/sim/standin/hostnet"
+)
+
+// programNet is the network that a program runs in.
+type programNet struct {
+	space *hostnet.Namespace // nil: this machine's
+	why   string             // it is not another one
+	// Everything that passes connections on.
+	mu     sync.Mutex
+	relays []*standin.Relay
+}
+
+// openNet makes the network that --net asks for.
+func (a *app) openNet(mode string) (*programNet, error) {
+	switch mode {
+	case "host":
+		return &programNet{why: "as asked for"}, nil
+	case "auto", "namespace":
+	default:
+		return nil, fmt.Errorf("--net is %q: expected auto, namespace or host", mode)
+	}
+	space, err := hostnet.New()
+	if err == nil {
+		return &programNet{space: space}, nil
+	}
+	if runtime.GOOS == "linux" && a.reexec != nil {
+		err = fmt.Errorf("a network namespace needs privileges (%w), and %w", err, a.reexec())
+	}
+	if mode == "namespace" {
+		return nil, exit.With(exit.NotTested, err)
+	}
+	return &programNet{why: err.Error()}, nil
+}
+
+// start starts a process in the network.
+func (n *programNet) start(cmd *exec.Cmd) error {
+	if n.space == nil {
+		return cmd.Start()
+	}
+	return n.space.Do(cmd.Start)
+}
+
+// listen opens a port where the program reaches it.
+func (n *programNet) listen(addr string) (net.Listener, error) {
+	if n.space == nil {
+		return net.Listen("tcp", addr)
+	}
+	return n.space.Listen(addr)
+}
+
+// relay serves a port of the program's network.
+func (n *programNet) relay(cfg standin.RelayConfig) {
+	r := standin.NewRelay(cfg)
+	n.mu.Lock()
+	n.relays = append(n.relays, r)
+	n.mu.Unlock()
+	go func() { _ = r.Serve() }()
+}
+
+// forward lets the program reach a port of this machine's under its address.
+func (n *programNet) forward(addr string) error {
+	if n.space == nil {
+		return nil // it does anyway
+	}
+	ln, err := n.listen(addr)
+	if err != nil {
+		return fmt.Errorf("forwarding %s: %w", addr, err)
+	}
+	n.relay(standin.RelayConfig{Listener: ln, Dial: func() (net.Conn, error) { return net.Dial("tcp", addr) }})
+	return nil
+}
+
+// show makes the interfaces those of the simulated host.
+func (n *programNet) show(list []sim.Interface) error {
+	if n.space == nil {
+		return nil
+	}
+	var want []hostnet.Interface
+	for _, i := range list {
+		want = append(want, hostnet.Interface{Name: i.Name, MAC: i.MAC, MTU: i.MTU, Down: !i.Up, Addrs: i.Addrs})
+	}
+	return n.space.Set(want)
+}
+
+// describe says which network it is, and why.
+func (n *programNet) describe(list []sim.Interface) string {
+	if n.space == nil {
+		return "this machine's (" + n.why + ")"
+	}
+	var parts []string
+	for _, i := range list {
+		for _, a := range i.Addrs {
+			if !a.Addr().IsLinkLocalUnicast() {
+				parts = append(parts, fmt.Sprintf("%s on %q", a, i.Name))
+			}
+		}
+	}
+	return strings.Join(append([]string{"a namespace of the program's own"}, parts...), ", ")
+}
+
+func (n *programNet) close() error {
+	var errs []error
+	for _, r := range n.relays {
+		errs = append(errs, r.Close())
+	}
+	if n.space != nil {
+		errs = append(errs, n.space.Close())
+	}
+	return errors.Join(errs...)
+}

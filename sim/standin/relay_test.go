@@ -1,0 +1,102 @@
+package standin
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/hnsim/hnsim/sim/hcn"
+)
+
+// relayTo serves a relay to a lab and returns its address and what it saw.
+func relayTo(t *testing.T, l *lab, see bool) (addr string, seen func() []Call) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var calls []Call
+	cfg := RelayConfig{Listener: ln, Host: "h1", Dial: func() (net.Conn, error) { return net.Dial("tcp", l.Addr()) }}
+	if see {
+		cfg.OnCall = func(c Call) {
+			mu.Lock()
+			defer mu.Unlock()
+			calls = append(calls, c)
+		}
+	}
+	r := NewRelay(cfg)
+	done := make(chan error, 1)
+	go func() { done <- r.Serve() }()
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return ln.Addr().String(), func() []Call {
+		mu.Lock()
+		defer mu.Unlock()
+		return append([]Call(nil), calls...)
+	}
+}
+
+func TestARelayPassesCallsOnAndSeesThem(t *testing.T) {
+	for _, see := range []bool{true, false} {
+		l := newLab(t, hcn.WS2025)
+		addr, seen := relayTo(t, l, see)
+		conn, err := Dial(addr, l.Token(), "", 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &client{conn, t}
+		net := c.must(Request{Function: "HcnCreateNetwork", Texts: texts(natDoc)}).Handle
+		c.mustFail(hcn.ErrNetworkNotFound, Request{Function: "HcnOpenNetwork", GUID: guid(unknownID), Texts: texts()})
+		c.must(Request{Function: "HcnCloseNetwork", Handle: net, Texts: texts()})
+		c.Close()
+		calls := seen()
+		if !see {
+			if len(calls) != 0 {
+				t.Errorf("seen %+v", calls)
+			}
+			continue
+		}
+		if len(calls) != 3 {
+			t.Fatalf("%d calls: %+v", len(calls), calls)
+		}
+		if c := calls[0]; c.Function != "HcnCreateNetwork" || c.Args[0] != natDoc || c.New != net || c.Session != 7 || c.HResult != "0x00000000" {
+			t.Errorf("%+v", c)
+		}
+		if c := calls[1]; c.HResult != "0x803b0001" || c.Error == "" || c.GUID != unknownID {
+			t.Errorf("%+v", c)
+		}
+		if c := calls[2]; c.Handle != net || c.On != "network" {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+func TestARelayPassesRefusalsOn(t *testing.T) {
+	l := newLab(t, hcn.WS2025)
+	addr, seen := relayTo(t, l, true)
+	if _, err := Dial(addr, "wrong", "", 1); hcn.AsError(err) == nil || hcn.AsError(err).Code != accessDenied {
+		t.Errorf("got %v", err)
+	}
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("\xff\xff\xff\xff rubbish")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(conn); err != nil {
+		t.Logf("the connection ended with %v", err)
+	}
+	if len(seen()) != 0 {
+		t.Errorf("seen %+v", seen())
+	}
+}
