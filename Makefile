@@ -75,6 +75,7 @@ standin: ## build the stand-in's DLLs into hnsim-out/standin (needs mingw)
 
 test-wine: ## the tests that run wine; a missing wine or mingw is a failure
 	HNSIM_REQUIRE_TOOLS=1 $(GO) test -count=1 ./sim/standin/hostnet ./sim/standin/wine ./sim/standin/winetest ./backends/simulated
+	HNSIM_REQUIRE_TOOLS=1 $(GO) test -count=1 -run 'Exec|Program|Forward' ./cmd/hnsim
 
 suites: ## the three suites below
 	$(GO) run ./sim/standin/suite hcsshim hnslib cni

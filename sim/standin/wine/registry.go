@@ -87,5 +87,8 @@ func setBuild(system string, build int) string {
 		regDword("UBR", r.revision), regString("ProductName", r.name), regString("CSDVersion", ""),
 		regString("DisplayVersion", r.display), regString("ReleaseId", r.display),
 		regString("EditionID", "ServerDatacenter"), regString("InstallationType", "Server Core"))
+	// A program that crashes ends at once; wine's debugger needs a display.
+	system = setValues(system, `Software\\Microsoft\\Windows NT\\CurrentVersion\\AeDebug`,
+		regString("Auto", "1"), regString("Debugger", "cmd /c exit"))
 	return setValues(system, `System\\CurrentControlSet\\Control\\ProductOptions`, regString("ProductType", "ServerNT"))
 }
