@@ -4,18 +4,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/tally"
 	"github.com/hnsim/hnsim/sim"
 	"github.com/hnsim/hnsim/sim/hns"
 	"github.com/hnsim/hnsim/sim/standin"
+	"github.com/hnsim/hnsim/sim/standin/rest"
 )
 
 // target is the host that a program runs on, in a stand-in of this process or
@@ -28,11 +26,6 @@ type target struct {
 	interfaces func() ([]sim.Interface, error)
 	store      func() (tally.Store, error)
 	close      func() error
-}
-
-// collections are how the REST service calls the kinds of objects.
-var collections = map[string]string{
-	"network": "networks", "endpoint": "endpoints", "namespace": "namespaces", "loadbalancer": "loadbalancers", "route": "routes",
 }
 
 // ownTarget starts a stand-in. Every call of the program goes to seen, while
@@ -98,11 +91,8 @@ func storeOf(service *hns.Service) (tally.Store, error) {
 	return store, nil
 }
 
-// remote is a running hnsim serve.
-type remote struct{ addr, token string }
-
 // readRemote reads the token file of a server.
-func readRemote(file string) (*remote, error) {
+func readRemote(file string) (*rest.Client, error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("--server: %w: expected the token file of a running hnsim serve", err)
@@ -111,43 +101,12 @@ func readRemote(file string) (*remote, error) {
 	if len(words) != 2 {
 		return nil, fmt.Errorf("--server: %s: found %d words, expected an address and a token, as hnsim serve writes them", file, len(words))
 	}
-	return &remote{words[0], words[1]}, nil
+	return &rest.Client{Addr: words[0], Token: words[1]}, nil
 }
 
-// get reads a document of the REST service.
-func (r *remote) get(path string, into any) error {
-	req, err := http.NewRequest("GET", "http://"+r.addr+path, nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+r.token)
-	client := http.Client{Timeout: 30 * time.Second}
-	resp, err := client.Do(req)
-	if err != nil {
-		return fmt.Errorf("the server does not answer: is hnsim serve still running? %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-		return fmt.Errorf("the server at %s: GET %s: %s %s", r.addr, path, resp.Status, text)
-	}
-	return json.NewDecoder(resp.Body).Decode(into)
-}
-
-// remoteHost is a host in GET /v1/hosts.
-type remoteHost struct {
-	Name, Profile string
-	OSBuild       int
-	Interfaces    []sim.Interface
-}
-
-func (r *remote) hosts() (list []remoteHost, err error) {
-	err = r.get("/v1/hosts", &list)
-	return list, err
-}
-
-func (r *remote) hostNamed(name string) (*remoteHost, error) {
-	list, err := r.hosts()
+// hostNamed finds a host of a server; "" is the first one.
+func hostNamed(r *rest.Client, name string) (*rest.Host, error) {
+	list, err := r.Hosts()
 	if err != nil {
 		return nil, exit.With(exit.NotTested, err)
 	}
@@ -161,31 +120,13 @@ func (r *remote) hostNamed(name string) (*remoteHost, error) {
 	return nil, noHost(name, names)
 }
 
-func (r *remote) store(host string) (tally.Store, error) {
-	var state struct {
-		Hosts map[string]map[string]json.RawMessage
-	}
-	if err := r.get("/v1/state", &state); err != nil {
-		return nil, err
-	}
-	store := tally.Store{}
-	for kind, collection := range collections {
-		var shapes struct{ V2 []json.RawMessage }
-		if err := json.Unmarshal(state.Hosts[host][collection], &shapes); err != nil {
-			return nil, fmt.Errorf("%s of host %s: %w", collection, host, err)
-		}
-		store[kind] = shapes.V2
-	}
-	return store, nil
-}
-
 // joinTarget uses a host of a running service.
 func (a *app) joinTarget(f *execFlags, n *programNet, seen func(standin.Call, []sim.Interface)) (*target, error) {
 	r, err := readRemote(f.server)
 	if err != nil {
 		return nil, err
 	}
-	h, err := r.hostNamed(f.as)
+	h, err := hostNamed(r, f.as)
 	if err != nil {
 		return nil, err
 	}
@@ -197,17 +138,20 @@ func (a *app) joinTarget(f *execFlags, n *programNet, seen func(standin.Call, []
 	if err != nil {
 		return nil, errors.Join(exit.With(exit.NotTested, err), done())
 	}
-	t := &target{host: h.Name, profile: h.Profile, osBuild: h.OSBuild, addr: ln.Addr().String(), token: r.token, close: done}
+	t := &target{host: h.Name, profile: h.Profile, osBuild: h.OSBuild, addr: ln.Addr().String(), token: r.Token, close: done}
 	t.interfaces = func() ([]sim.Interface, error) {
-		h, err := r.hostNamed(t.host)
+		h, err := hostNamed(r, t.host)
 		if err != nil {
 			return nil, err
 		}
 		return h.Interfaces, nil
 	}
-	t.store = func() (tally.Store, error) { return r.store(t.host) }
+	t.store = func() (tally.Store, error) {
+		docs, err := r.Objects(t.host)
+		return tally.Store(docs), err
+	}
 	n.relay(standin.RelayConfig{Listener: ln, Host: t.host,
-		Dial: func() (net.Conn, error) { return net.Dial("tcp", r.addr) },
+		Dial: func() (net.Conn, error) { return net.Dial("tcp", r.Addr) },
 		OnCall: func(c standin.Call) {
 			record(c)
 			list, err := t.interfaces()

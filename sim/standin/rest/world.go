@@ -67,8 +67,8 @@ func stateOf(service *hns.Service) (*hostState, error) {
 	return hs, nil
 }
 
-// host is a host in /v1/hosts.
-type host struct {
+// Host is a host in /v1/hosts.
+type Host struct {
 	Name    string   `json:"name"`
 	Adapter string   `json:"adapter"`
 	MAC     string   `json:"mac"`
@@ -81,12 +81,12 @@ type host struct {
 }
 
 func (s *Server) hosts(w http.ResponseWriter, _ *http.Request) error {
-	list := []host{}
+	list := []Host{}
 	p := s.cfg.World.Profile
 	s.st.Look(func() {
 		for _, h := range s.cfg.World.Hosts() {
 			nic := h.NIC("")
-			out := host{Name: h.Name(), Adapter: nic.Name(), MAC: nic.MAC().String(), Addrs: []string{},
+			out := Host{Name: h.Name(), Adapter: nic.Name(), MAC: nic.MAC().String(), Addrs: []string{},
 				Profile: p.Name, HNS: p.Version.String(), OSBuild: int(p.OSBuild), Interfaces: h.Interfaces()}
 			for _, i := range out.Interfaces {
 				for _, a := range i.Addrs {

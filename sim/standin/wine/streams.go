@@ -1,10 +1,10 @@
 package wine
 
 import (
-	"errors"
 	"io"
 	"os"
 	"os/exec"
+	"reflect"
 	"sync"
 
 	"golang.org/x/term"
@@ -25,14 +25,21 @@ func connect(cmd *exec.Cmd, in io.Reader, out, errOut io.Writer) (*streams, erro
 		return nil, err
 	}
 	cmd.Stdin = stdin
-	var errs [2]error
-	cmd.Stdout, errs[0] = s.sink(out)
-	cmd.Stderr, errs[1] = s.sink(errOut)
-	if err := errors.Join(errs[:]...); err != nil {
+	stdout, err := s.sink(out)
+	stderr := stdout
+	if err == nil && !same(out, errOut) { // two pipes would write to it at once
+		stderr, err = s.sink(errOut)
+	}
+	if err != nil {
 		s.started()
 		return nil, err
 	}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
 	return s, nil
+}
+
+func same(a, b io.Writer) bool {
+	return a != nil && b != nil && reflect.TypeOf(a).Comparable() && a == b
 }
 
 // direct is v if it is a file that a program can have.
