@@ -3,6 +3,7 @@ package keep
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -259,4 +260,48 @@ func TestTheFileStaysInProportion(t *testing.T) {
 	if is := documents(t, again.Hosts()[0]); is != was {
 		t.Error("documents have changed")
 	}
+}
+
+var update = flag.Bool("update", false, "write the state file of TestOldFilesCanBeRead")
+
+// TestOldFilesCanBeRead reads a file that an earlier version has written. When
+// it fails because the format has changed, the version of the format goes up
+// (statefile) and the old one is still read, or refused by its version.
+func TestOldFilesCanBeRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	const golden = "testdata/version1.state"
+	if *update {
+		w := mkWorld(t, hcn.WS2025)
+		k, _ := start(t, Config{Path: path, World: w})
+		h := w.Hosts()[0]
+		web, db := populate(t, h)
+		create(t, h, hns.NetworkKind, "", bridgeDoc)
+		create(t, h, hns.LoadBalancerKind, "", `{"HostComputeEndpoints":["`+web+`","`+db+`"],"FrontendVIPs":["10.96.0.1"],"PortMappings":[{"Protocol":6,"InternalPort":80,"ExternalPort":80}]}`)
+		create(t, h, hns.RouteKind, "", `{"HostComputeEndpoints":["`+db+`"],"Setting":[{"DestinationPrefix":"10.1.0.0/16","NextHop":"10.127.130.36","NeedEncap":true}]}`)
+		if _, err := h.HNS.HNSRequest("POST", "/accelnet/", []byte(`{"MacAddressList":[{"MacAddress":"00-15-5D-0A-B7-C6"}]}`)); err != nil {
+			t.Fatal(err)
+		}
+		k.Close()
+		raw, err := os.ReadFile(path)
+		if err == nil {
+			err = errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(golden, raw, 0o644))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := mkWorld(t, hcn.WS2025)
+	_, rep := start(t, Config{Path: path, World: w})
+	if want := (Count{Networks: 2, Endpoints: 2, Namespaces: 2, LoadBalancers: 1, Routes: 1}); rep.Kept != want {
+		t.Errorf("%v, want %v", rep.Kept, want)
+	}
+	s := w.Hosts()[0].State()
+	ping(t, w, s.Endpoints[0].Doc.ID, s.Endpoints[1].Doc.ID)
 }

@@ -10,7 +10,8 @@
 //	6f1d9a3c 41 {"seq":0,"durable":0,"meta":{"profile":"ws2025"}}
 //	0b64c1e2 978 {"seq":1,"durable":0,"host":"h1","delta":{...}}
 //
-// The first line is the format and its version. A record is the CRC-32C of its
+// The first line is the format and its version, which counts incompatible
+// changes of the deltas too. A record is the CRC-32C of its
 // JSON in eight hexadecimal digits, the length of the JSON in bytes, and the
 // JSON, which has no line break. seq counts the records; record 0 has the meta
 // data of the world. The deltas of a host, in order, give its state
