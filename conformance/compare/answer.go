@@ -201,6 +201,8 @@ func (f *framePair) local(s *backends.Stimulus, a, b *backends.Outcome) {
 	case lp == rp:
 	case f.fixed.hasPort(la, a.Local.Port()) || f.fixed.hasPort(ra, b.Local.Port()):
 		state, note = reports.FieldDiffers, "one of them was asked for"
+	case f.fixed.shared(la):
+		state, note = f.free(normPorts)
 	default:
 		state, note = f.mapped(normPorts, portClass(proto), la+":"+lp, ra+":"+rp)
 	}

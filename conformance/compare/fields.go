@@ -179,7 +179,7 @@ func (f *framePair) port(prefix, proto string, l, r wire.Field) (reports.State, 
 		return reports.FieldDiffers, "one of them was asked for"
 	case lp != rp && (lp < lowPorts || rp < lowPorts):
 		return reports.FieldDiffers, ""
-	case lp != rp && f.fixed["twice "+la]:
+	case lp != rp && f.fixed.shared(la):
 		return f.free(normPorts)
 	}
 	state, note := f.mapped(normPorts, portClass(proto), la+":"+l.Value, ra+":"+r.Value)

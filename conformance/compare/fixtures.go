@@ -53,6 +53,13 @@ func (f fixtures) learn(a, b *Call) {
 	}
 }
 
+// shared reports whether an address names nobody: two endpoints have it, or
+// everybody does.
+func (f fixtures) shared(addr string) bool {
+	a, err := netip.ParseAddr(addr)
+	return f["twice "+addr] || err == nil && a.IsLoopback()
+}
+
 // own notes the addresses of an endpoint.
 func (f fixtures) own(doc []byte) {
 	var endpoint struct{ IpConfigurations []struct{ IpAddress string } }

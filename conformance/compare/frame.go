@@ -125,7 +125,7 @@ func (d *draft) samePorts(frame []byte, m *wire.Meta, tunnel bool) bool {
 		skip bool
 	}{{m.Src(frame), m.SrcPort, tunnel}, {m.Dst(frame), m.DstPort, false}} {
 		addr, port := end.addr.String(), strconv.Itoa(int(end.port))
-		if !end.skip && !d.fixed["twice "+addr] && !d.fixed.hasPort(addr, end.port) && d.pair(portClass(proto), addr+":"+port, addr+":"+port) != "" {
+		if !end.skip && !d.fixed.shared(addr) && !d.fixed.hasPort(addr, end.port) && d.pair(portClass(proto), addr+":"+port, addr+":"+port) != "" {
 			return false
 		}
 	}

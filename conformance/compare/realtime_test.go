@@ -149,6 +149,15 @@ func TestOneAddressOfTwoEndpointsNamesNobody(t *testing.T) {
 	if f := Compare(mk(2, 50001, 50001), mk(2, 50008, 50009), Options{}); f.Difference != nil {
 		t.Errorf("%+v", f.Difference)
 	}
+	loop := func(port string) *Transcript {
+		call := Call{Do: &backends.Stimulus{Kind: backends.TCPConnect}, Outcome: backends.Outcome{OK: true, Local: netip.MustParseAddrPort("127.0.0.1:" + port)}}
+		return answers(call, call)
+	}
+	left, right := loop("50001"), loop("50008")
+	right.Steps[0].Calls[1].Outcome.Local = netip.MustParseAddrPort("127.0.0.1:50009")
+	if f := Compare(left, right, Options{}); f.Difference != nil {
+		t.Errorf("%+v", f.Difference)
+	}
 	if f := Compare(mk(1, 50001, 50001), mk(1, 50008, 50009), Options{}); f.Difference == nil {
 		t.Error("one endpoint's port became two")
 	}
