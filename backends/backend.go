@@ -85,6 +85,8 @@ type ByScenario interface {
 // an expectation file (see package conformance), which scenarios show it and
 // why.
 type Deviator interface {
+	// Deviations names the file and holds its text; without a name there is
+	// nothing to declare.
 	Deviations() (file string, text []byte)
 }
 

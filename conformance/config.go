@@ -293,7 +293,7 @@ func (r *Runner) loadExpectations() error {
 // the user may run other scenarios, or know better.
 func (r *Runner) addDeviations(d backends.Deviator, env Env) error {
 	lines, file, err := declared(d)
-	if err != nil {
+	if err != nil || file.Path == "" {
 		return err
 	}
 	r.info.Expectations = append(r.info.Expectations, file)

@@ -74,9 +74,10 @@ func (d *Differ) deviations(all []reports.Comparison) []reports.Deviation {
 				agree++
 			}
 		}
-		// What a backend declares is about what scenarios expect; observations
-		// may agree all the same.
-		v.Stale = !e.declared && (e.Kind == ExpectFail || e.Kind == ExpectDiffer) && agree == v.Covered
+		// What a backend declares to fail is about what scenarios expect;
+		// observations may agree all the same.
+		about := e.Kind == ExpectDiffer || e.Kind == ExpectFail && !e.declared
+		v.Stale = about && agree == v.Covered
 		out = append(out, v)
 	}
 	return out

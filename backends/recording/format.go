@@ -31,6 +31,14 @@ type Header struct {
 	Knobs        map[string]string     `json:"knobs,omitempty"`
 	NoFlowCache  bool                  `json:"noFlowCache,omitempty"`
 	Features     backends.FeatureSet   `json:"features"`
+	Deviations   *Deviations           `json:"deviations,omitempty"`
+}
+
+// Deviations is what the recorded backend declares about itself
+// (backends.Deviator).
+type Deviations struct {
+	File string `json:"file"`
+	Text string `json:"text"`
 }
 
 // record is one line of the file. World numbers the worlds of a run from 1;

@@ -19,6 +19,10 @@ func Describe(b backends.Backend, profile string) (Header, error) {
 	if n, ok := b.(backends.DropNamer); ok {
 		h.DropNames = n.DropNames()
 	}
+	if d, ok := b.(backends.Deviator); ok {
+		file, text := d.Deviations()
+		h.Deviations = &Deviations{file, string(text)}
+	}
 	var err error
 	h.Features, err = b.Features(profile)
 	return h, err
@@ -56,6 +60,14 @@ func (r *recorder) WhyNot(c backends.Capability) string {
 		return x.WhyNot(c)
 	}
 	return ""
+}
+
+// Deviations are those of the backend, if it declares any.
+func (r *recorder) Deviations() (file string, text []byte) {
+	if d, ok := r.Backend.(backends.Deviator); ok {
+		return d.Deviations()
+	}
+	return "", nil
 }
 
 // DropNames are those of the backend, if it knows them.

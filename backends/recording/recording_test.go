@@ -210,6 +210,30 @@ func TestEndsKeepWhatTheyHave(t *testing.T) {
 	}
 }
 
+// deviant declares something about itself.
+type deviant struct{ simulated.Backend }
+
+func (deviant) Deviations() (string, []byte) { return "d.expect", []byte("differ nat/** reason=x\n") }
+
+func TestDeclaredDeviationsTravelWithTheRecording(t *testing.T) {
+	h, err := Describe(deviant{}, "ws2022")
+	if err != nil || h.Deviations == nil || *h.Deviations != (Deviations{"d.expect", "differ nat/** reason=x\n"}) {
+		t.Errorf("%v %+v", err, h.Deviations)
+	}
+	var file bytes.Buffer
+	w, err := NewWriter(&file, h)
+	if err != nil || w.Close() != nil {
+		t.Fatal(err)
+	}
+	rec, err := Read(&file)
+	if err != nil || !reflect.DeepEqual(rec.Header.Deviations, h.Deviations) {
+		t.Errorf("%v %+v", err, rec)
+	}
+	if name, _ := Wrap(deviant{}, nil).(backends.Deviator).Deviations(); name != "d.expect" {
+		t.Errorf("the recorder declares %q", name)
+	}
+}
+
 func TestErrorsKeepTheirKind(t *testing.T) {
 	for _, err := range []error{
 		&backends.UsageError{Msg: "no role"}, &backends.UnansweredError{Msg: "not known"}, &backends.UnsupportedError{Msg: "no VLANs"},

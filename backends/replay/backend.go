@@ -29,6 +29,7 @@ var (
 	_ backends.ByScenario = (*Backend)(nil)
 	_ backends.DropNamer  = (*Backend)(nil)
 	_ backends.Player     = (*Backend)(nil)
+	_ backends.Deviator   = (*Backend)(nil)
 )
 
 // New makes a backend of a recording.
@@ -41,6 +42,14 @@ func (b *Backend) Name() string { return "replay" }
 
 // Plays is the name of the recorded backend.
 func (b *Backend) Plays() string { return b.rec.Header.Backend }
+
+// Deviations are those that the recorded backend declared, if it did.
+func (b *Backend) Deviations() (file string, text []byte) {
+	if d := b.rec.Header.Deviations; d != nil {
+		return d.File, []byte(d.Text)
+	}
+	return "", nil
+}
 
 // Header says what was recorded.
 func (b *Backend) Header() recording.Header { return b.rec.Header }
