@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/sim/hns"
 	"github.com/hnsim/hnsim/sim/standin"
 	"github.com/hnsim/hnsim/sim/standin/wine"
 )
@@ -82,9 +83,21 @@ func (w *world) lend(nd *node, p backends.Program, record func(standin.Call)) (s
 			srv.AddContainer(c.name)
 		}
 	}
+	w.lent = srv
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve() }()
-	return srv, func() error { return errors.Join(srv.Close(), <-done, trouble) }, nil
+	return srv, func() error {
+		err := errors.Join(srv.Close(), <-done)
+		w.lent = nil
+		return errors.Join(err, trouble)
+	}, nil
+}
+
+// notify passes notifications of a host's HNS on to the program that runs.
+func (w *world) notify(host string, n hns.Notification) {
+	if w.lent != nil {
+		w.lent.Notify(host, n)
+	}
 }
 
 // capped is a buffer that keeps the first maxOutput bytes.

@@ -2,6 +2,7 @@ package simulated
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"strings"
@@ -113,10 +114,10 @@ func TestTheWorldIsLentForTheTimeOfAProgram(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	if len(calls) != 3 || w.Now() != 3*time.Second {
-		t.Fatalf("%d calls, now %v: want 3 and a second each", len(calls), w.Now())
+	if len(calls) != 5 || w.Now() != 5*time.Second {
+		t.Fatalf("%d calls, now %v: want 5 and a second each", len(calls), w.Now())
 	}
-	for i, want := range []string{"0x00000000", "0x00000000", "0xc037010e"} {
+	for i, want := range []string{"0x00000000", "0x00000000", "0xc037010e", "0x00000000", "0x00000000"} {
 		if calls[i].HResult != want {
 			t.Errorf("%s %v: %s, want %s", calls[i].Function, calls[i].Args, calls[i].HResult, want)
 		}
@@ -132,16 +133,27 @@ func callAsDLL(srv *standin.Server) error {
 		return err
 	}
 	defer c.Close()
+	var callback uint64
 	for _, r := range []standin.Request{
 		{Function: "HcnEnumerateNetworks", Texts: []standin.Text{standin.Str("{}")}},
 		{Function: "HcsOpenComputeSystem", Texts: []standin.Text{standin.Str("c1")}},
 		{Function: "HcsOpenComputeSystem", Texts: []standin.Text{standin.Str("c2")}}, // not started
+		{Function: "HcnRegisterServiceCallback"},
+		{Function: "HcnCreateNamespace", Texts: []standin.Text{standin.Str(`{"Type":"Host","SchemaVersion":{"Major":2,"Minor":0}}`)}},
 	} {
-		if _, err := c.Call(r); err != nil {
+		resp, err := c.Call(r)
+		if err != nil {
 			return err
 		}
+		if r.Function == "HcnRegisterServiceCallback" {
+			callback = resp.Handle
+		}
 	}
-	return nil
+	heard, err := c.Call(standin.Request{Function: "HnsimWaitNotification", Handle: callback, Number: 1000})
+	if err == nil && heard.Number == 0 {
+		err = errors.New("the callback heard nothing of the namespace")
+	}
+	return err
 }
 
 const natFiles = `-- net.json --

@@ -14,6 +14,7 @@ import (
 	"github.com/hnsim/hnsim/sim/fabric"
 	"github.com/hnsim/hnsim/sim/fabric/ipstack"
 	"github.com/hnsim/hnsim/sim/hns"
+	"github.com/hnsim/hnsim/sim/standin"
 	"github.com/hnsim/hnsim/sim/standin/wine"
 )
 
@@ -28,8 +29,9 @@ type world struct {
 	started    []*container // in order of creation
 	sockets    map[string]func()
 	ipID       uint16
-	injected   bool      // a stimulus had broken checksums on purpose
-	launcher   *wine.Run // how programs are started
+	injected   bool            // a stimulus had broken checksums on purpose
+	launcher   *wine.Run       // how programs are started
+	lent       *standin.Server // serves the program that runs
 }
 
 // node is a host, router or external machine.
@@ -60,7 +62,7 @@ func newWorld(cfg backends.WorldConfig) (*world, error) {
 	w.rec = newRecorder(w, cfg.Tracing)
 	sw, err := sim.New(sim.Config{
 		Seed: cfg.Seed, Profile: cfg.Profile, Knobs: cfg.Knobs, NoFlowCache: cfg.NoFlowCache,
-		Trace: w.rec.traceOf, Observer: w.rec.observer(),
+		Trace: w.rec.traceOf, Observer: w.rec.observer(), Notify: w.notify,
 	})
 	if err != nil {
 		return nil, usage("%v", err)
