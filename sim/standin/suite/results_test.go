@@ -147,3 +147,27 @@ func TestRefusedCallsAreShown(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// FuzzOutput feeds the readers of what programs and hnsim write: a case passes
+// only on a line that the framework marked, or as a spec with the state passed.
+func FuzzOutput(f *testing.F) {
+	f.Add([]byte(goOutput))
+	f.Add([]byte(ginkgoJSON))
+	f.Add([]byte(`{"fn":"HcnOpenNamespace","hr":"0x80070490","result":"{\"Success\":false}"}` + "\n{"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		got, _ := goTests{}.results(raw, "")
+		for name, o := range got {
+			if o.verdict == passed && !strings.Contains(string(raw), mark+"--- PASS: "+name+" (") {
+				t.Errorf("%q passes out of nothing", name)
+			}
+		}
+		specs, err := parseGinkgo(raw)
+		if err == nil && len(ginkgoOutcomes(specs)) > len(specs) {
+			t.Error("more outcomes than specs")
+		}
+		if names, _ := (goTests{}).list(raw, ""); len(names) > len(raw) {
+			t.Error("more names than bytes")
+		}
+		refused(raw)
+	})
+}

@@ -5,17 +5,19 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/hnsim/hnsim/sim/standin"
+	"github.com/hnsim/hnsim/sim/standin/wine"
 )
 
 // TestTheDLLsKeepTheConventions runs the checks of testdata/check, each in a
 // process and against a host of its own.
 func TestTheDLLsKeepTheConventions(t *testing.T) {
 	b := mkBuilt(t)
-	for _, check := range []string{"families", "identity", "v1", "callbacks", "guests", "compute", "texts"} {
+	for _, check := range []string{"families", "identity", "v1", "callbacks", "guests", "compute", "texts", "threads"} {
 		t.Run(check, func(t *testing.T) {
 			s := mkServer(t, "", "")
 			s.AddContainer("c1")
@@ -100,6 +102,17 @@ func TestAProgramOutlivesItsServer(t *testing.T) {
 	}
 	answer.Close()
 	(<-done).mustPass(t, "gone: 0 failures")
+}
+
+func TestTheServerIsFoundThroughItsTokenFile(t *testing.T) {
+	b := mkBuilt(t)
+	s := mkServer(t, "", "")
+	file := filepath.Join(t.TempDir(), "standin.txt")
+	if err := os.WriteFile(file, []byte(s.Addr()+" "+s.Token()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HNSIM_STANDIN_FILE", wine.Path(file))
+	run(t, "", "", nil, nil, b.check, "v1").mustPass(t, "v1: 0 failures")
 }
 
 func TestGoProgramsHaveUDPSockets(t *testing.T) {

@@ -89,7 +89,7 @@ static const struct {
 	{"families", check_families}, {"identity", check_identity}, {"v1", check_v1},
 	{"callbacks", check_callbacks}, {"guests", check_guests}, {"compute", check_compute},
 	{"texts", check_texts}, {"long", check_long}, {"refused", check_refused},
-	{"gone", check_gone},
+	{"gone", check_gone}, {"threads", check_threads},
 };
 
 int main(int argc, char **argv)

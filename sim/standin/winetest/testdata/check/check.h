@@ -79,5 +79,6 @@ void check_texts(void);
 void check_long(void);
 void check_refused(void);
 void check_gone(void);
+void check_threads(void);
 
 #endif
