@@ -1,6 +1,7 @@
 #include "client.h"
 
 #include <objbase.h>
+#include <ws2tcpip.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,27 +168,42 @@ static int greet(SOCKET s, const char *token, struct hnsim_response *r)
 	return send_all(s, buf, (size_t)(p - buf)) && recv_response(s, r) && r->hr == 0;
 }
 
+/* Splits "address:port", an IPv6 address in brackets, and looks it up. */
+static struct addrinfo *lookup(char *addr)
+{
+	struct addrinfo hints = {0}, *found = NULL;
+	char *port = strrchr(addr, ':');
+	if (!port)
+		return NULL;
+	*port = 0;
+	if (*addr == '[' && port[-1] == ']') {
+		port[-1] = 0;
+		addr++;
+	}
+	hints.ai_flags = AI_NUMERICHOST;
+	hints.ai_socktype = SOCK_STREAM;
+	return getaddrinfo(addr, port + 1, &hints, &found) == 0 ? found : NULL;
+}
+
 static SOCKET connect_server(struct hnsim_response *r)
 {
-	char addr[256], token[256], *colon;
-	struct sockaddr_in to = {0};
+	char addr[256], token[256];
+	struct addrinfo *to;
 	int one = 1;
-	SOCKET s;
-	if (!settings(addr, token, sizeof addr) || !(colon = strrchr(addr, ':')))
-		return INVALID_SOCKET;
-	*colon = 0;
-	to.sin_family = AF_INET;
-	to.sin_port = htons((u_short)atoi(colon + 1));
-	to.sin_addr.s_addr = inet_addr(addr);
-	s = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
-	if (s == INVALID_SOCKET)
+	SOCKET s = INVALID_SOCKET;
+	if (!settings(addr, token, sizeof addr) || !(to = lookup(addr)))
 		return s;
-	SetHandleInformation((HANDLE)s, HANDLE_FLAG_INHERIT, 0);
-	setsockopt(s, IPPROTO_TCP, TCP_NODELAY, (const char *)&one, sizeof one);
-	if (connect(s, (struct sockaddr *)&to, sizeof to) == 0 && greet(s, token, r))
-		return s;
-	closesocket(s);
-	return INVALID_SOCKET;
+	s = socket(to->ai_family, SOCK_STREAM, IPPROTO_TCP);
+	if (s != INVALID_SOCKET) {
+		SetHandleInformation((HANDLE)s, HANDLE_FLAG_INHERIT, 0);
+		setsockopt(s, IPPROTO_TCP, TCP_NODELAY, (const char *)&one, sizeof one);
+		if (connect(s, to->ai_addr, (int)to->ai_addrlen) != 0 || !greet(s, token, r)) {
+			closesocket(s);
+			s = INVALID_SOCKET;
+		}
+	}
+	freeaddrinfo(to);
+	return s;
 }
 
 /* An idle connection has nothing to read unless the server has ended it. */

@@ -134,8 +134,8 @@ struct subscription {
 	void *context;
 	HANDLE thread;
 	DWORD thread_id;
-	LONG stopped;
-	LONG references; /* the thread and the list */
+	volatile LONG stopped;
+	volatile LONG references; /* the thread and the list */
 	struct subscription *next;
 };
 

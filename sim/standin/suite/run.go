@@ -99,8 +99,11 @@ func (r *runner) run(ctx context.Context, s *suite) (*table, error) {
 	}
 	e.prepared = true
 	names, err := s.Dialect.list(listed.output, listed.dir)
-	if err != nil || listed.code != 0 {
-		return nil, unable{fmt.Errorf("cannot list its cases: exit code %d: %w\n%s", listed.code, err, listed.output)}
+	if err == nil && listed.code != 0 {
+		err = fmt.Errorf("exit code %d", listed.code)
+	}
+	if err != nil {
+		return nil, unable{fmt.Errorf("cannot list its cases: %w\n%s", err, listed.output)}
 	}
 	t := &table{suite: s, listed: len(names)}
 	for _, n := range names {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,15 +105,25 @@ func TestAProgramOutlivesItsServer(t *testing.T) {
 	(<-done).mustPass(t, "gone: 0 failures")
 }
 
+// TestTheServerIsFoundThroughItsTokenFile has addresses of both families.
 func TestTheServerIsFoundThroughItsTokenFile(t *testing.T) {
 	b := mkBuilt(t)
-	s := mkServer(t, "", "")
-	file := filepath.Join(t.TempDir(), "standin.txt")
-	if err := os.WriteFile(file, []byte(s.Addr()+" "+s.Token()+"\n"), 0o600); err != nil {
-		t.Fatal(err)
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
+		t.Run(addr, func(t *testing.T) {
+			if ln, err := net.Listen("tcp", addr); err != nil {
+				t.Skip(err)
+			} else {
+				ln.Close()
+			}
+			s := mkServer(t, addr, "")
+			file := filepath.Join(t.TempDir(), "standin.txt")
+			if err := os.WriteFile(file, []byte(s.Addr()+" "+s.Token()+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("HNSIM_STANDIN_FILE", wine.Path(file))
+			run(t, "", "", nil, nil, b.check, "v1").mustPass(t, "v1: 0 failures")
+		})
 	}
-	t.Setenv("HNSIM_STANDIN_FILE", wine.Path(file))
-	run(t, "", "", nil, nil, b.check, "v1").mustPass(t, "v1: 0 failures")
 }
 
 func TestGoProgramsHaveUDPSockets(t *testing.T) {
