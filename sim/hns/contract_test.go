@@ -44,20 +44,24 @@ func tableRows(t *testing.T, section string) [][]string {
 
 // elsewhere are rules whose test is no case of a table with the rule's id.
 var elsewhere = map[string]string{
-	"A1":  "the shims zero-extend: sim/standin/shim; wine runs them in make hcsshim-suite",
-	"A3":  "results come from CoTaskMemAlloc in the shims; hcsshim frees them in make hcsshim-suite",
-	"A4":  "sim/standin: the error text is NULL on success; the shims take a NULL pointer",
-	"A5a": "as A3",
+	"A1":  wineTest + ": status codes come back whole",
+	"A3":  wineTest + ": every result is freed with CoTaskMemFree",
+	"A4":  wineTest + ": the error text is NULL on success, and its pointer may be NULL",
+	"A5a": wineTest + ": megabytes in both directions",
 	"A6":  "sim/standin: frames carry GUIDs in the layout of Windows",
 	"A9":  "hcsshim's business; sim/hcntest does the same",
 	"A11": "sim/standin: the module definitions export every function",
 	"A22": "hcsshim's business; sim/hcntest does the same",
-	"A.4": "the shims; wine runs them",
-	"E.1": "make hcsshim-suite", "E.2": "make hcsshim-suite", "E.3": "make hcsshim-suite", "E.4": "make hcsshim-suite",
-	"E.5": "make hcsshim-suite", "E.6": "make hcsshim-suite", "E.7": "make hcsshim-suite", "E.8": "make hcsshim-suite",
-	"D.3-49": "the shims refuse a NULL out pointer themselves: sim/standin/shim",
+	"A.4": wineTest,
+	"E.1": suite, "E.2": suite, "E.3": suite, "E.4": suite, "E.5": suite, "E.6": suite, "E.7": suite, "E.8": suite,
+	"D.3-49": wineTest + ": each function without its out pointer",
 	"A.1":    "its rules", "B.1": "its rules", "A.6": "its rules",
 }
+
+const (
+	wineTest = "sim/standin/winetest, under wine"
+	suite    = "make hcsshim-suite"
+)
 
 // TestEveryRuleOfTheContractHasACase looks for the ids of the rules in the
 // texts of the tests of the control plane: names of cases and messages begin
