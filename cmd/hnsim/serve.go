@@ -122,6 +122,9 @@ func (v *served) logReport(path string, rep *keep.Report) {
 		v.log.Info("new state file", "file", path)
 		return
 	}
+	if len(rep.Absent) > 0 {
+		v.log.Info("the state file does not know all hosts: they begin empty", "hosts", strings.Join(rep.Absent, " "))
+	}
 	v.log.Info("state restored", "file", path, "kept", rep.Kept.String(), "found", rep.Found.String())
 	if rep.Torn > 0 {
 		v.log.Warn("the last changes were unfinished, and nobody had been told of them: cut off", "bytes", rep.Torn)
@@ -152,7 +155,8 @@ func (a *app) serve(ctx context.Context, s *service, f *serveFlags) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(a.out, "address     %s\ntoken file  %s\n", s.Addr(), f.tokenFile)
+		fmt.Fprintf(a.out, "address     %s\ntoken file  %s\ntry         curl -H \"Authorization: Bearer $(cut -d' ' -f2 %s)\" http://%s/\n",
+			s.Addr(), f.tokenFile, f.tokenFile, s.Addr())
 	}
 	<-ctx.Done()
 	st := s.Stats()

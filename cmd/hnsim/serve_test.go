@@ -163,6 +163,9 @@ func TestServeKeepsItsObjects(t *testing.T) {
 		t.Errorf("after a reboot: %s", is)
 	}
 	s.stop().check(t, 0, "", "")
+	startServe(t, "--profile", "ws2025", "--state", "state", "--host", "h1=10.127.130.35/24", "--host", "h2=10.127.130.36/24").
+		stop().check(t, 0, "", "hosts=h2")
+	hnsim(t, nil, "serve", "--profile", "ws2025", "--state", "state").check(t, 3, "", `host "h2", this world has not`)
 	before := []byte("something else\n")
 	if err := os.WriteFile("state", before, 0o600); err != nil {
 		t.Fatal(err)
