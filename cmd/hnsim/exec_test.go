@@ -161,12 +161,17 @@ func TestExecRefusesWhatMakesNoSense(t *testing.T) {
 	if err := os.WriteFile("gone.txt", []byte("127.0.0.1:1 token"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile("lab.json", []byte(`{"hosts":[{"name":"n1","ipp":[]}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		args []string
 		code int
 		want string
 	}{
 		{[]string{"--net", "bridge", "--", "p.exe"}, 2, "expected auto, namespace or host"},
+		{[]string{"--topology", "lab.json", "--", "p.exe"}, 2, "lab.json:1:24: hosts[0].ipp: there is no such key"},
+		{[]string{"--topology", "lab.json", "--host", "h1=10.0.0.1/8", "--", "p.exe"}, 2, "--host and --topology exclude each other"},
 		{[]string{"--as", "h9", "--", "p.exe"}, 2, `--as "h9": there is no such host: expected h1`},
 		{[]string{"--server", "none.txt", "--", "p.exe"}, 2, "token file of a running hnsim serve"},
 		{[]string{"--server", "bad.txt", "--", "p.exe"}, 2, "found 1 words, expected an address and a token"},
@@ -176,6 +181,18 @@ func TestExecRefusesWhatMakesNoSense(t *testing.T) {
 	}
 	for _, tt := range tests {
 		hnsim(t, nil, append([]string{"exec"}, tt.args...)...).check(t, tt.code, "", tt.want)
+	}
+}
+
+func TestAServiceTakesItsWorldFromATopology(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("lab.json", []byte(`{"profile":"ws2019","hosts":[{"name":"n1","ip":["10.0.0.1/8"]},{"name":"n2","ip":["10.0.0.2/8"]}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := startServe(t, "--topology", "lab.json")
+	defer s.stop()
+	if got := s.request(t, "GET", "/v1/hosts", ""); !strings.Contains(got, `"n2"`) || !strings.Contains(got, `"profile":"ws2019"`) {
+		t.Error(got)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -15,13 +16,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
+	"github.com/hnsim/hnsim/cmd/hnsim/internal/topology"
 	"github.com/hnsim/hnsim/sim"
 	"github.com/hnsim/hnsim/sim/hns"
 	"github.com/hnsim/hnsim/sim/standin"
 )
 
 // worldFlagNames are the flags that make a world.
-var worldFlagNames = []string{"listen", "profile", "host", "container", "knob", "seed"}
+var worldFlagNames = []string{"listen", "profile", "host", "container", "knob", "seed", "topology"}
 
 // standinFlags say which world a stand-in serves.
 type standinFlags struct {
@@ -29,22 +31,60 @@ type standinFlags struct {
 	hosts, containers      []string
 	knobs                  []string
 	seed                   uint64
+	topology               string
+	set                    *pflag.FlagSet
 }
 
 func (f *standinFlags) add(flags *pflag.FlagSet) {
+	f.set = flags
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:0", "loopback `address:port` to listen on; port 0 is a free one")
 	flags.StringVar(&f.profile, "profile", defaultProfile, "build `profile` of the hosts")
 	flags.StringArrayVar(&f.hosts, "host", []string{"h1=10.127.130.35/24"}, "`name=address/bits` of a host; repeatable, the first is the default")
 	flags.StringArrayVar(&f.containers, "container", nil, "`id` of a container that v1 attach finds running; repeatable")
 	flags.StringArrayVar(&f.knobs, "knob", nil, "`name=value` of a contract knob, over the profile's; repeatable")
 	flags.Uint64Var(&f.seed, "seed", 1, "`number` from which all randomness follows")
+	flags.StringVar(&f.topology, "topology", "", "`file` that describes the world, instead of --host")
 	flags.StringVar(&f.calls, "calls", "", "`file` for a record of every call, one JSON object a line")
 }
 
-// world makes the world of the flags; hook, if there is one, adds to its
-// configuration.
-func (f *standinFlags) world(hook func(*sim.Config)) (*sim.World, error) {
-	cfg := sim.Config{Seed: f.seed, Profile: f.profile, Knobs: map[string]string{}}
+// describe reads the topology, or makes one of the flags. A flag that is given
+// wins over the file.
+func (f *standinFlags) describe() (*topology.Topology, error) {
+	t := &topology.Topology{}
+	if f.topology != "" {
+		if f.set.Changed("host") {
+			return nil, errors.New("--host and --topology exclude each other: the hosts are in the file")
+		}
+		var err error
+		if t, err = topology.Read(f.topology); err != nil {
+			return nil, err
+		}
+	} else {
+		for i, h := range f.hosts {
+			name, addr, _ := strings.Cut(h, "=")
+			prefix, err := netip.ParsePrefix(addr)
+			if err != nil || name == "" {
+				return nil, fmt.Errorf("--host %q: expected name=address/bits", h)
+			}
+			host := sim.HostConfig{Name: name, Addrs: []netip.Prefix{prefix}, MAC: [6]byte{0x00, 0x15, 0x5D, 0x82, 0x00, byte(0x23 + i)}}
+			t.Hosts = append(t.Hosts, topology.Host{HostConfig: host})
+		}
+	}
+	if t.Profile == "" || f.set.Changed("profile") {
+		t.Profile = f.profile
+	}
+	if t.Seed == nil || f.set.Changed("seed") {
+		t.Seed = &f.seed
+	}
+	t.Containers = append(t.Containers, f.containers...)
+	return t, nil
+}
+
+// world makes the world of a topology and the knobs of the flags; hook, if
+// there is one, adds to its configuration.
+func (f *standinFlags) world(t *topology.Topology, hook func(*sim.Config)) (*sim.World, error) {
+	cfg := sim.Config{Seed: *t.Seed, Profile: t.Profile, Knobs: map[string]string{}}
+	maps.Copy(cfg.Knobs, t.Knobs)
 	if hook != nil {
 		hook(&cfg)
 	}
@@ -59,18 +99,7 @@ func (f *standinFlags) world(hook func(*sim.Config)) (*sim.World, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, h := range f.hosts {
-		name, addr, _ := strings.Cut(h, "=")
-		prefix, err := netip.ParsePrefix(addr)
-		if err != nil || name == "" {
-			return nil, fmt.Errorf("--host %q: expected name=address/bits", h)
-		}
-		host := sim.HostConfig{Name: name, Addrs: []netip.Prefix{prefix}, MAC: [6]byte{0x00, 0x15, 0x5D, 0x82, 0x00, byte(0x23 + i)}}
-		if _, err := w.AddHost(host); err != nil {
-			return nil, err
-		}
-	}
-	return w, nil
+	return w, t.Build(w)
 }
 
 // service is a stand-in that is serving.
@@ -94,7 +123,11 @@ type standinExtras struct {
 // so that drivers which wait for an address see it come.
 func (a *app) startStandin(f *standinFlags, extras standinExtras) (*service, error) {
 	s := &service{done: make(chan error, 1)}
-	w, err := f.world(func(c *sim.Config) {
+	t, err := f.describe()
+	if err != nil {
+		return nil, err
+	}
+	w, err := f.world(t, func(c *sim.Config) {
 		c.Notify = func(host string, n hns.Notification) { s.Notify(host, n) }
 		if extras.world != nil {
 			extras.world(c)
@@ -127,7 +160,7 @@ func (a *app) startStandin(f *standinFlags, extras standinExtras) (*service, err
 	if s.Server, err = standin.Listen(cfg); err != nil {
 		return nil, listenError(f.listen, err)
 	}
-	for _, id := range f.containers {
+	for _, id := range t.Containers {
 		s.AddContainer(id)
 	}
 	go func() { s.done <- s.Serve() }()
