@@ -169,7 +169,8 @@ func callLines(res *backends.ProgramResult) string {
 	for _, c := range res.Calls {
 		b.WriteString(c.Function)
 		if c.Function == "HNSCall" && len(c.Args) > 1 {
-			b.WriteString(" " + c.Args[0] + " " + c.Args[1])
+			// Builds write ids in paths in their own case.
+			b.WriteString(" " + c.Args[0] + " " + strings.ToLower(c.Args[1]))
 		}
 		if c.HResult != 0 {
 			fmt.Fprintf(&b, " 0x%08X", c.HResult)

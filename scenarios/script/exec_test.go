@@ -51,7 +51,7 @@ func (w *fakeWorld) RunProgram(_ context.Context, p backends.Program) (backends.
 		w.ids = append(w.ids, id)
 		w.docs[id], _ = json.Marshal(doc)
 		res.Calls = []backends.ProgramCall{
-			{Function: "HNSCall", Args: []string{"GET", "/networks/", ""}},
+			{Function: "HNSCall", Args: []string{"GET", "/Networks/", ""}},
 			{Function: "HcnCreateEndpoint", Args: []string{"{}"}},
 			{Function: "HcnOpenNamespace", HResult: 0x80070490},
 		}
