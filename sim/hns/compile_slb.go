@@ -52,7 +52,7 @@ func (x *external) service(n *Network, l *LoadBalancer, vip netip.Addr, i int) (
 	svc.Frontend = slb.Frontend{
 		ID: fmt.Sprintf("%d.%d", l.Num, l.Revision), VIP: vip, Node: x.c.pools.nodeIP(n),
 		Proto: uint8(m.Protocol), Port: m.ExternalPort, Internal: m.InternalPort,
-		Dist: slb.Distribution(l.Affinity[i]), DSR: l.DSR, PreserveDIP: m.Flags&hcn.PreserveDIP != 0,
+		Dist: slb.Distribution(l.Affinity[i]), DSR: l.DSR || m.Flags&hcn.PreserveDIP != 0, PreserveDIP: m.Flags&hcn.PreserveDIP != 0, // LB-11: it implies DSR
 	}
 	for _, num := range l.Endpoints {
 		if b, ok := x.backend(n, num, vip); ok {
@@ -64,7 +64,7 @@ func (x *external) service(n *Network, l *LoadBalancer, vip netip.Addr, i int) (
 			svc.Draining = append(svc.Draining, b.Addr)
 		}
 	}
-	if !l.DSR {
+	if !svc.DSR {
 		to := x.c.pools.sourceOf(n, l, vip)
 		pool := x.c.pools.lb.current()[x.c.pools.lb.key(n, l, to, uint8(m.Protocol))]
 		if pool == nil {
