@@ -87,7 +87,11 @@ func (b *balanced) pods(l *lab) {
 				addr = fmt.Sprintf("10.244.%d.%d", 1+i/3, 10+i)
 			}
 			policy := ""
-			if i == 0 {
+			switch {
+			case i == 1 && kind == 0:
+				policy = `{"Type":"L4Proxy","Settings":{"IP":"10.127.130.112","Port":"8080","Protocol":17,"Destination":"10.96.0.0/31"}},
+					{"Type":"QOS","Settings":{"MaximumOutgoingBandwidthInBytes":1000}}`
+			case i == 0:
 				policy = `{"Type":"OutBoundNAT","Settings":{"Exceptions":["10.0.0.0/8"]}},{"Type":"OutBoundNAT","Settings":{"Destinations":["` + addr + `"]}}`
 			}
 			c := l.container(h, net, endpointDoc(fmt.Sprint("p", i), addr, policy))

@@ -73,6 +73,9 @@ func (d *dumper) group(g *group, dir Dir) {
 		d.line(3, "Priority : %d", r.Priority)
 		d.line(3, "Type : %s", r.Action.Name())
 		d.line(3, "Conditions : %s", r.Match.String())
+		if len(r.Targets) > 0 {
+			d.line(3, "Targets : %s", strings.Join(r.targetNames(), ","))
+		}
 		flags := []string{}
 		if r.Terminating {
 			flags = append(flags, "terminating")
@@ -88,6 +91,19 @@ func (d *dumper) group(g *group, dir Dir) {
 		}
 		d.line(3, "Hits : %d", g.hits[i])
 	}
+}
+
+// targetNames are the targets without the part that the rule has in common with
+// them, a long list cut short.
+func (r *Rule) targetNames() []string {
+	var s []string
+	for i, t := range r.Targets {
+		if i == listMax {
+			return append(s, fmt.Sprintf("and %d more", len(r.Targets)-i))
+		}
+		s = append(s, strings.TrimPrefix(t, r.ID+"#"))
+	}
+	return s
 }
 
 // flows writes the layer's flows, sorted by the forward key.

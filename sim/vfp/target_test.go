@@ -2,6 +2,7 @@ package vfp
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/hnsim/hnsim/sim/wire"
@@ -97,6 +98,24 @@ func TestATurnedFlowIsAnsweredInItsOwnDirection(t *testing.T) { // LB-16
 			t.Errorf("a packet that left by another way was taken for the answer: %s", wire.Summary(stranger))
 		}
 	})
+}
+
+func TestDumpsNameTheTargets(t *testing.T) {
+	l := newLab(false, PortLimits{})
+	var to []netip.Addr
+	for range 10 {
+		to = append(to, ipB)
+	}
+	layer := balancing("r", false, to...)
+	layer.Groups[0].Rules[0].Targets[0] = "r#10.0.0.7"
+	l.program(portA, layer)
+	var b strings.Builder
+	if err := l.port(portA).Dump(&b, 0); err != nil {
+		t.Fatal(err)
+	}
+	if want := "Targets : 10.0.0.7,10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,and 2 more\n"; !strings.Contains(b.String(), want) {
+		t.Errorf("no %q in\n%s", want, b.String())
+	}
 }
 
 func TestAPoolKnowsWhoseFlowHoldsAPort(t *testing.T) { // LB-02
