@@ -9,6 +9,7 @@ import (
 	"github.com/hnsim/hnsim/sim/hcn"
 	"github.com/hnsim/hnsim/sim/slb"
 	"github.com/hnsim/hnsim/sim/vfp"
+	"github.com/hnsim/hnsim/sim/wire"
 )
 
 // balances reports whether VFP balances on a network: not on nat networks,
@@ -130,7 +131,8 @@ func (x *external) allServices() []service {
 // LB-16, LB-17).
 func (x *external) balanceWire() []vfp.Layer {
 	fs := frontendsFor(x.allServices(), func(s *service) bool { return !s.ilb })
-	return slb.WireLayers(fs, x.c.pools.lost, x.c.Profile.Knobs.NodePortNeedsLocal)
+	return slb.WireLayers(fs, slb.Wire{
+		MACs: []wire.MAC{x.a.MAC, x.bridgeMAC()}, Lost: x.c.pools.lost, NeedLocal: x.c.Profile.Knobs.NodePortNeedsLocal})
 }
 
 // balanceHost is load balancing for the node's own connections (rules LB-13,

@@ -100,7 +100,7 @@ func TestBalancingDoesNotAllocate(t *testing.T) {
 
 func TestChoosingDoesNotAllocate(t *testing.T) {
 	f, _ := plain(t, farBackend(), nearBackend())
-	for name, layers := range map[string][]vfp.Layer{"client": ClientLayers([]Frontend{f}, nil), "wire": WireLayers([]Frontend{f}, nil, false)} {
+	for name, layers := range map[string][]vfp.Layer{"client": ClientLayers([]Frontend{f}, nil), "wire": WireLayers([]Frontend{f}, Wire{})} {
 		p := vfp.NewPort(client, vfp.PortLimits{})
 		p.SetProgram(&vfp.Program{Layers: layers})
 		pkt := vfp.NewPacket((&wire.Frame{EthSrc: podM, EthDst: gwM, IP: &wire.IPFields{Src: pod, Dst: vip},

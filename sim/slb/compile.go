@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/hnsim/hnsim/sim/vfp"
+	"github.com/hnsim/hnsim/sim/wire"
 )
 
 // The places of the layers in a port's pipeline (contract section 1, step 5).
@@ -56,17 +57,26 @@ func ClientLayers(fs []Frontend, lost Lost) []vfp.Layer {
 	return ls
 }
 
+// Wire is what the external port's layers depend on beside the frontends.
+type Wire struct {
+	MACs []wire.MAC // of this host: other frames are for others, whatever address they carry
+	Lost Lost       // may be nil
+	// NeedLocal: without a backend on this host a frontend does not exist here
+	// (rule LB-13).
+	NeedLocal bool
+}
+
 // WireLayers are the layers of the external port. With DSR only backends on
 // this host count, and without one there the frontend does not exist on this
-// node (rule LB-12, bug B-19). needLocal asks the same of all (rule LB-13).
-func WireLayers(fs []Frontend, lost Lost, needLocal bool) []vfp.Layer {
+// node (rule LB-12, bug B-19).
+func WireLayers(fs []Frontend, on Wire) []vfp.Layer {
 	var at []Frontend
 	for _, f := range fs {
 		l := f.locals()
 		switch {
 		case f.DSR || f.PreserveDIP:
 			at = append(at, l)
-		case !needLocal || len(l.Backends) > 0:
+		case !on.NeedLocal || len(l.Backends) > 0:
 			at = append(at, f)
 		}
 	}
@@ -74,8 +84,9 @@ func WireLayers(fs []Frontend, lost Lost, needLocal bool) []vfp.Layer {
 	if len(ls) == 0 {
 		return nil
 	}
-	if lost != nil {
-		ls[0].Groups = append(ls[0].Groups, refuseGroup(lost))
+	restrict(ls, func(m *vfp.Match) { m.EthDst = on.MACs })
+	if on.Lost != nil {
+		ls[0].Groups = append(ls[0].Groups, refuseGroup(on.Lost))
 	}
 	return append(ls, vfp.Layer{Name: "SLB_HAIRPIN_LAYER", Priority: ReturnPriority, Groups: []vfp.Group{{
 		Name: "SLB_GROUP_HAIRPIN_OUT", Dir: vfp.Out, Rules: []vfp.Rule{{
@@ -104,14 +115,19 @@ func HostLayers(fs []Frontend, node []netip.Prefix) []vfp.Layer {
 		at = append(at, f)
 	}
 	ls := appendLayer(nil, names{"LB", "LB_%s_OUT", "LB_HOST"}, LayerPriority, atHost, at)
+	restrict(ls, func(m *vfp.Match) { m.Src = node })
+	return ls
+}
+
+// restrict adds a condition to all rules.
+func restrict(ls []vfp.Layer, add func(*vfp.Match)) {
 	for _, l := range ls {
 		for _, g := range l.Groups {
 			for i := range g.Rules {
-				g.Rules[i].Match.Src = node
+				add(&g.Rules[i].Match)
 			}
 		}
 	}
-	return ls
 }
 
 // names are those that the layers of real ports have (contract section 1).

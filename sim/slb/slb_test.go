@@ -145,7 +145,7 @@ func TestACLsSeePodsOnBothSides(t *testing.T) {
 
 func TestTheWireSteersToBackendsHereAndTurnsOthers(t *testing.T) { // LB-16
 	f, _ := plain(t, nearBackend())
-	l := newLab(t, wireID, WireLayers([]Frontend{f}, nil, false))
+	l := newLab(t, wireID, WireLayers([]Frontend{f}, Wire{}))
 	w := l.walk(vfp.Out, "203.0.113.80:40000", "10.96.10.10:80", wire.TCPSyn)
 	l.is(w, "10.127.130.35:49152>10.244.1.20:8080")
 	if w.Fwd != (vfp.Forward{Kind: vfp.ToPort, Port: 101}) || w.H.EthDst != nearM || w.Zone != 7 {
@@ -154,7 +154,7 @@ func TestTheWireSteersToBackendsHereAndTurnsOthers(t *testing.T) { // LB-16
 	l.is(l.walk(vfp.In, "10.244.1.20:8080", "10.127.130.35:49152", wire.TCPAck), "10.96.10.10:80>203.0.113.80:40000")
 
 	f, _ = plain(t, farBackend())
-	l = newLab(t, wireID, WireLayers([]Frontend{f}, nil, false))
+	l = newLab(t, wireID, WireLayers([]Frontend{f}, Wire{}))
 	w = l.walk(vfp.Out, "203.0.113.80:40000", "10.96.10.10:80", wire.TCPSyn)
 	l.is(w, "10.127.130.35:49152>10.244.2.20:8080")
 	if w.Fwd.Kind != vfp.ToPA {
@@ -170,7 +170,7 @@ func TestTheWireSteersToBackendsHereAndTurnsOthers(t *testing.T) { // LB-16
 	routed := farBackend()
 	routed.Router = drM
 	f, _ = plain(t, routed)
-	l = newLab(t, wireID, WireLayers([]Frontend{f}, nil, false)[:1])
+	l = newLab(t, wireID, WireLayers([]Frontend{f}, Wire{})[:1])
 	if w = l.walk(vfp.Out, "203.0.113.80:40000", "10.96.10.10:80", wire.TCPSyn); w.H.EthDst != drM || w.Fwd.Kind != vfp.ByMAC {
 		t.Errorf("for an overlay: %v %v, want the distributed router to decide", w.H.EthDst, w.Fwd)
 	}
@@ -193,7 +193,7 @@ func TestWhereAFrontendExistsOnTheWire(t *testing.T) { // LB-12, LB-13, B-19
 		{"plain, backend elsewhere, old build", f, true, false},
 	}
 	for _, tt := range tests {
-		l := newLab(t, wireID, WireLayers([]Frontend{tt.f}, nil, tt.needLocal))
+		l := newLab(t, wireID, WireLayers([]Frontend{tt.f}, Wire{NeedLocal: tt.needLocal}))
 		w := l.walk(vfp.Out, "203.0.113.80:40000", "10.96.10.10:80", wire.TCPSyn)
 		if got := w.H.Dst != vip || w.Fwd.Kind != vfp.ByMAC; got != tt.want {
 			t.Errorf("%s: balanced %v", tt.name, got)
@@ -201,11 +201,18 @@ func TestWhereAFrontendExistsOnTheWire(t *testing.T) { // LB-12, LB-13, B-19
 	}
 }
 
+func TestFramesForOtherHostsAreNotBalanced(t *testing.T) { // LB-17
+	for mac, want := range map[wire.MAC]string{gwM: "203.0.113.80:40000>10.244.1.20:8080", drM: "203.0.113.80:40000>10.96.10.10:80"} {
+		l := newLab(t, wireID, WireLayers([]Frontend{dsr(nearBackend())}, Wire{MACs: []wire.MAC{mac}}))
+		l.is(l.walk(vfp.Out, "203.0.113.80:40000", "10.96.10.10:80", wire.TCPSyn), want)
+	}
+}
+
 func TestPreserveDIPSteersAndChangesNothing(t *testing.T) { // LB-11
 	f := dsr(farBackend(), nearBackend())
 	f.PreserveDIP = true
 	for id, layers := range map[vfp.PortID][]vfp.Layer{
-		client: ClientLayers([]Frontend{f}, nil), wireID: WireLayers([]Frontend{f}, nil, false),
+		client: ClientLayers([]Frontend{f}, nil), wireID: WireLayers([]Frontend{f}, Wire{}),
 	} {
 		l := newLab(t, id, layers)
 		for port := range 20 {
@@ -308,7 +315,7 @@ func TestLostPoolPortsAreRefused(t *testing.T) { // L2B-25
 		_, held := pool.Holder(w.Now, w.H.DstPort)
 		return w.H.Dst == node && !held
 	}
-	for id, layers := range map[vfp.PortID][]vfp.Layer{client: ClientLayers([]Frontend{f}, lost), wireID: WireLayers([]Frontend{f}, lost, false)} {
+	for id, layers := range map[vfp.PortID][]vfp.Layer{client: ClientLayers([]Frontend{f}, lost), wireID: WireLayers([]Frontend{f}, Wire{Lost: lost})} {
 		l := newLab(t, id, layers)
 		w := l.walk(vfp.Out, "10.244.2.20:8080", "10.127.130.35:49199", wire.TCPAck)
 		l.is(w, "drop NoMapping")
