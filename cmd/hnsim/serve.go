@@ -25,6 +25,7 @@ type serveFlags struct {
 	tokenFile, state    string
 	logFormat, logLevel string
 	allowRemote, reboot bool
+	keepToken           bool
 }
 
 func (a *app) serveCmd() *cobra.Command {
@@ -48,6 +49,7 @@ depends on the profile (knob hnsRestart); --reboot restarts the hosts instead.`,
 	flags := c.Flags()
 	f.add(flags)
 	flags.StringVar(&f.tokenFile, "token-file", "hnsim-standin.txt", "`file` for address and token")
+	flags.BoolVar(&f.keepToken, "keep-token", false, "use the token that the token file has, and leave the file behind: programs go on after a restart on the same port")
 	flags.StringVar(&f.state, "state", "", "`file` that keeps the objects over a restart; made if it is not there")
 	flags.BoolVar(&f.reboot, "reboot", false, "with --state: come back as after a reboot of the hosts")
 	flags.BoolVar(&f.allowRemote, "allow-remote", false, "let --listen be an address that is not loopback; the token crosses the network in the clear")
@@ -89,6 +91,13 @@ func (a *app) runServe(ctx context.Context, f *serveFlags) error {
 // extend adds HTTP, the log and the state file to a stand-in.
 func (v *served) extend(f *serveFlags, w *sim.World, cfg *standin.Config) error {
 	cfg.AllowRemote = f.allowRemote
+	if f.keepToken {
+		token, err := oldToken(f.tokenFile)
+		if err != nil {
+			return err
+		}
+		cfg.Token = token
+	}
 	restCfg := rest.Config{World: w, Watch: &v.watch, Log: v.log}
 	if f.state != "" {
 		k, rep, err := keep.Open(keep.Config{Path: f.state, World: w, Reboot: f.reboot})
@@ -115,6 +124,22 @@ func (v *served) extend(f *serveFlags, w *sim.World, cfg *standin.Config) error 
 		v.logCall(&c)
 	}
 	return nil
+}
+
+// oldToken reads the token of an earlier service, "" if there was none.
+func oldToken(file string) (string, error) {
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	words := strings.Fields(string(raw))
+	if err == nil && len(words) != 2 {
+		err = fmt.Errorf("--keep-token: %s does not have an address and a token: remove it, or name another file with --token-file", file)
+	}
+	if err != nil {
+		return "", err
+	}
+	return words[1], nil
 }
 
 func (v *served) logReport(path string, rep *keep.Report) {
@@ -149,7 +174,9 @@ func (a *app) serve(ctx context.Context, s *service, f *serveFlags) error {
 	if err := os.WriteFile(f.tokenFile, []byte(s.Addr()+" "+s.Token()+"\n"), 0o600); err != nil {
 		return err
 	}
-	defer os.Remove(f.tokenFile)
+	if !f.keepToken {
+		defer os.Remove(f.tokenFile)
+	}
 	if a.opts.format == "json" {
 		if err := a.json(map[string]string{"address": s.Addr(), "tokenFile": f.tokenFile}); err != nil {
 			return err

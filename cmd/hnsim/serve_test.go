@@ -176,6 +176,48 @@ func TestServeKeepsItsObjects(t *testing.T) {
 	}
 }
 
+// TestClientsGoOnAfterARestart: a program that runs all the time has the token
+// from its environment.
+func TestClientsGoOnAfterARestart(t *testing.T) {
+	t.Chdir(t.TempDir())
+	first := startServe(t, "--keep-token", "--state", "state")
+	id := first.request(t, "POST", "/v1/networks", `{"Name":"n","Type":"NAT"}`)
+	first.stop().check(t, 0, "", "")
+	if info, err := os.Stat("hnsim-standin.txt"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v %v", err, info)
+	}
+	if err := os.Rename("hnsim-standin.txt", "t"); err != nil { // startServe waits for a new one
+		t.Fatal(err)
+	}
+	raw, _ := os.ReadFile("t")
+	token := strings.Fields(string(raw))[1]
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan result, 1)
+	go func() {
+		done <- hnsimContext(ctx, nil, "serve", "--keep-token", "--token-file", "t", "--listen", first.addr, "--state", "state")
+	}()
+	again := &serving{addr: first.addr, token: token, cancel: cancel, done: done}
+	for range 2000 {
+		if conn, err := net.Dial("tcp", again.addr); err == nil {
+			conn.Close()
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if got := again.request(t, "GET", "/v1/networks", ""); got != "["+strings.TrimSpace(id)+"]\n" {
+		t.Errorf("%s, was %s", got, id)
+	}
+	again.stop().check(t, 0, "", "")
+	if err := os.WriteFile("t", []byte("mine\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hnsim(t, nil, "serve", "--keep-token", "--token-file", "t").check(t, 2, "", "does not have an address and a token")
+	if raw, _ := os.ReadFile("t"); string(raw) != "mine\n" {
+		t.Error("a foreign file was overwritten")
+	}
+}
+
 func TestServeSaysThatThePortIsTaken(t *testing.T) {
 	t.Chdir(t.TempDir())
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
