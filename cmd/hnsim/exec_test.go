@@ -170,7 +170,7 @@ func TestExecRefusesWhatMakesNoSense(t *testing.T) {
 		want string
 	}{
 		{[]string{"--net", "bridge", "--", "p.exe"}, 2, "expected auto, namespace or host"},
-		{[]string{"--topology", "lab.json", "--", "p.exe"}, 2, "lab.json:1:24: hosts[0].ipp: there is no such key"},
+		{[]string{"--topology", "lab.json", "--", "p.exe"}, 2, "lab.json:1:30: hosts[0].ipp: there is no such key"},
 		{[]string{"--topology", "lab.json", "--host", "h1=10.0.0.1/8", "--", "p.exe"}, 2, "--host and --topology exclude each other"},
 		{[]string{"--as", "h9", "--", "p.exe"}, 2, `--as "h9": there is no such host: expected h1`},
 		{[]string{"--server", "none.txt", "--", "p.exe"}, 2, "token file of a running hnsim serve"},

@@ -41,6 +41,8 @@ type Probe struct {
 	Now      func() time.Time
 	GOOS     string
 	Version  string
+	// Tools are what hnsim exec needs; nil looks at this machine.
+	Tools *Tools
 }
 
 // Run carries out all checks, in a fixed order.
@@ -54,7 +56,10 @@ func (p *Probe) Run(ctx context.Context) []Check {
 	if p.GOOS == "" {
 		p.GOOS = runtime.GOOS
 	}
-	return []Check{p.program(), p.suite(), p.contract(), p.backend(ctx), p.output(), p.clock(), p.tshark()}
+	if p.Tools == nil {
+		p.Tools = lookForTools(ctx)
+	}
+	return []Check{p.program(), p.suite(), p.contract(), p.backend(ctx), p.output(), p.clock(), p.tshark(), p.wine(), p.prefix(), p.dlls(), p.namespace()}
 }
 
 func (p *Probe) program() Check {

@@ -49,6 +49,8 @@ func mkProbe(t *testing.T) *Probe {
 		Backend: fake{}, Profile: "ws2022", Out: filepath.Join(t.TempDir(), "out"), GOOS: "linux",
 		LookPath: func(string) (string, error) { return "/usr/bin/tshark", nil },
 		Now:      func() time.Time { return time.Date(2026, 5, 11, 0, 0, 0, 0, time.UTC) },
+		Tools: &Tools{Distribution: "debian", Wine: "wine-8.0", Compiler: "/usr/bin/gcc", Prefix: "/c/prefix", PrefixReady: true,
+			DLLs: "/c/dlls", DLLsBuilt: true, Namespace: "with the privileges of this user"},
 	}
 }
 
@@ -77,6 +79,17 @@ func TestChecksSayWhatIsWrongAndHowToMendIt(t *testing.T) {
 			p.GOOS = "plan9"
 			p.LookPath = func(string) (string, error) { return "", trouble }
 		}, Warn, "not installed"},
+		{"wine", "wine", func(*Probe) {}, OK, "wine-8.0"},
+		{"no wine", "wine", func(p *Probe) { p.Tools = &Tools{Distribution: "debian"} }, Warn, "not installed"},
+		{"a wine that does not start", "wine", func(p *Probe) { p.Tools = &Tools{WineErr: trouble} }, Warn, "trouble"},
+		{"no wine on Windows", "wine", func(p *Probe) { p.GOOS, p.Tools = "windows", &Tools{} }, OK, "not needed"},
+		{"a prefix", "wine prefix", func(*Probe) {}, OK, "ready in /c/prefix"},
+		{"a prefix to be made", "wine prefix", func(p *Probe) { p.Tools.PrefixReady = false }, OK, "will make it"},
+		{"DLLs", "DLLs", func(*Probe) {}, OK, "current, in /c/dlls"},
+		{"DLLs to be built", "DLLs", func(p *Probe) { p.Tools.DLLsBuilt = false }, OK, "will build them"},
+		{"no DLLs and no compiler", "DLLs", func(p *Probe) { p.Tools = &Tools{Distribution: "debian"} }, Warn, "no mingw-w64"},
+		{"a namespace", "namespace", func(*Probe) {}, OK, "with the privileges"},
+		{"no namespace", "namespace", func(p *Probe) { p.Tools = &Tools{NamespaceErr: trouble} }, Warn, "trouble"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -90,6 +103,16 @@ func TestChecksSayWhatIsWrongAndHowToMendIt(t *testing.T) {
 				t.Errorf("level %s with fix %q", c.Level, c.Fix)
 			}
 		})
+	}
+}
+
+func TestRemediesNameThePackage(t *testing.T) {
+	p := mkProbe(t)
+	p.Tools = &Tools{Distribution: "debian"}
+	for check, want := range map[string]string{"wine": "apt-get install wine64", "DLLs": "apt-get install gcc-mingw-w64-x86-64"} {
+		if c := checkOf(t, p, check); !strings.Contains(c.Fix, want) {
+			t.Errorf("%s: %q", check, c.Fix)
+		}
 	}
 }
 

@@ -71,7 +71,9 @@ func TestHostsTakeTheRouterOfTheirSegment(t *testing.T) {
 }
 
 func TestMistakesSayWhereTheyAre(t *testing.T) {
-	host := func(more string) string { return "{\"hosts\": [\n  {\"name\": \"h1\", \"ip\": [\"10.0.0.1/24\"]" + more + "}]}" }
+	host := func(more string) string {
+		return "{\"hosts\": [\n  {\"name\": \"h1\", \"ip\": [\"10.0.0.1/24\"]" + more + "}]}"
+	}
 	tests := []struct{ text, want string }{
 		{`{`, "lab.json:1: not JSON"},
 		{"{}\n{}", "something follows"},
