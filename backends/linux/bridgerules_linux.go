@@ -41,6 +41,15 @@ func (h *host) bridgeRules() *ruleset {
 	for _, n := range h.store.networks {
 		h.blocked(n, pre)
 	}
+	for _, n := range h.store.networks {
+		if n.kind == hcn.L2Bridge {
+			for _, b := range h.balanced() {
+				if b.net == n {
+					h.leadAnswers(iif(n.uplink.nic), b, on(setMark(diverted), toHost(n.hostMAC), accept()), pre)
+				}
+			}
+		}
+	}
 	for _, p := range h.sortedPorts() {
 		switch p.e.net.kind {
 		case hcn.L2Bridge:
@@ -58,7 +67,7 @@ func (h *host) bridgeRules() *ruleset {
 			h.insideOnly(n, pre)
 		}
 	}
-	return &ruleset{nftables.TableFamilyBridge, []*chain{pre, fwd, in}, false}
+	return &ruleset{nftables.TableFamilyBridge, []*chain{pre, fwd, in}, false, nil}
 }
 
 // reserved matches addresses that no bridge passes on (rule VS-16).
@@ -105,7 +114,7 @@ func (h *host) insideOnly(n *network, pre *chain) {
 // (step 1 of the pipeline).
 func (h *host) blocked(n *network, pre *chain) {
 	for _, e := range h.store.of(n) {
-		if !e.remote && h.ports[e] == nil {
+		if !e.remote && h.ports[e] == nil && !h.speaks(e) {
 			for _, dev := range h.devices(n) {
 				pre.add(iif(dev), ethDst(e.mac), drop("PortBlocked", e.doc.ID))
 				if e.ipv4().IsValid() {
@@ -180,6 +189,9 @@ func (h *host) l2bridgeOut(p *port, pre, fwd *chain) {
 	if p.in != h.space {
 		h.divert(p, p.e.net.hostMAC, pre)
 	}
+	if p.in != h.space {
+		h.leadToBalancer(iif(p.dev), p.e.net, p.e.net.hostMAC, pre)
+	}
 	for _, o := range h.store.of(p.e.net) {
 		if o != p.e && !o.remote && p.in != h.space {
 			for _, a := range o.addrs {
@@ -241,9 +253,10 @@ func (h *host) overlayOut(p *port, pre *chain) {
 	pre.add(from, etherType(unix.ETH_P_ARP), discard())
 	pre.add(from, group(), accept())
 	h.divert(p, n.drMAC, pre)
+	h.leadToBalancer(from, n, n.drMAC, pre)
 	ip := on(from, etherType(unix.ETH_P_IP))
 	for _, o := range h.store.of(n) {
-		if !o.ipv4().IsValid() || o.mac.IsZero() {
+		if !o.ipv4().IsValid() || o.mac.IsZero() || o.remote && n.routed(o.ipv4()) {
 			continue
 		}
 		to := on(ip, addr(16, single(o.ipv4())))
@@ -279,6 +292,7 @@ func (h *host) overlayIn(n *network, pre, fwd *chain) {
 		dev := tunnelDev(vni)
 		from := iif(dev)
 		fwd.add(oif(dev), group(), discard())
+		h.leadToBalancer(from, n, n.drMAC, pre)
 		pre.add(from, payload(link, 12, be16(unix.ETH_P_8021Q)), drop("InnerVlanTag", ""))
 		for _, p := range h.sortedPorts() {
 			if p.e.net != n {

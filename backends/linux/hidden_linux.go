@@ -52,7 +52,7 @@ func (h *host) translates() bool {
 			return true
 		}
 	}
-	return false
+	return len(h.balanced()) > 0
 }
 
 func (h *host) onUplink(dev string) bool {

@@ -25,7 +25,8 @@ type host struct {
 	ports        map[*endpoint]*port
 	compartments map[*namespace]*space
 	watches      map[*namespace]*capture
-	vxlans       map[string]uint32       // device to VNI
+	vxlans       map[string]uint32 // device to VNI
+	serving      []*balancer
 	timers       string                  // whose idle times the connection table has
 	entered      map[string]func() error // routes, neighbours and forwarding entries, by what they say
 }
@@ -152,6 +153,9 @@ func (h *host) apply() error {
 				return err
 			}
 		}
+	}
+	if err := h.endBalancing(); err != nil {
+		return err
 	}
 	for _, n := range h.store.networks {
 		if !h.networks[n] {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
 
 	"github.com/hnsim/hnsim/sim/hcn"
 	"github.com/hnsim/hnsim/sim/wire"
@@ -19,6 +20,7 @@ func (h *host) natRules() *ruleset {
 	pre := &chain{name: "prerouting", kind: nftables.ChainTypeNAT, hook: nftables.ChainHookPrerouting, prio: *nftables.ChainPriorityNATDest}
 	out := &chain{name: "output", kind: nftables.ChainTypeNAT, hook: nftables.ChainHookOutput, prio: *nftables.ChainPriorityNATDest}
 	post := &chain{name: "postrouting", kind: nftables.ChainTypeNAT, hook: nftables.ChainHookPostrouting, prio: *nftables.ChainPriorityNATSource}
+	early := &chain{} // what load balancers say of the source comes first
 	for _, p := range h.sortedPorts() {
 		for _, m := range p.e.mappings() {
 			h.published(p.e, m, pre, out)
@@ -37,7 +39,9 @@ func (h *host) natRules() *ruleset {
 			vfpOut(p.e, s, post)
 		}
 	}
-	return &ruleset{nftables.TableFamilyIPv4, []*chain{pre, out, post}, false}
+	maps := h.balance(pre, out, early)
+	post.rules = append(early.rules, post.rules...)
+	return &ruleset{nftables.TableFamilyIPv4, []*chain{pre, out, post}, false, maps}
 }
 
 // published leads a port of the host to the endpoint (rules NAT-30, NAT-36,
@@ -121,8 +125,14 @@ func vfpOut(e *endpoint, s snat, post *chain) {
 	if !e.ipv4().IsValid() || !s.to.IsValid() {
 		return
 	}
+	// The destination may have been translated meanwhile: it is that one which
+	// the exceptions mean (rule L2B-27).
+	match := on(mark(diverted), ipSrc(single(e.ipv4())))
+	for _, x := range s.exceptions {
+		match = append(match, notTo(x)...)
+	}
 	for _, p := range []uint8{wire.ProtoTCP, wire.ProtoUDP} {
-		post.add(mark(diverted), ipSrc(single(e.ipv4())), l4proto(p), anyPort(natTo(expr.NATTypeSourceNAT, s.to, firstDynamicPort, lastPort)))
+		post.add(match, l4proto(p), anyPort(natTo(expr.NATTypeSourceNAT, s.to, firstDynamicPort, lastPort)))
 	}
 }
 
@@ -147,12 +157,12 @@ func (h *host) hairpin(e *endpoint, m mapping, post *chain) {
 // keepTTL gives back the hop that the routed path takes from packets of VFP
 // endpoints: VFP translates in the switch and counts no hop (rule L2B-08).
 func (h *host) keepTTL(fwd *chain) {
+	fwd.add(mark(diverted), etherType(unix.ETH_P_IP), oneHopMore(), accept())
 	for _, p := range h.sortedPorts() {
 		e := p.e
-		if !e.net.kind.External() || len(e.snats()) == 0 || !e.ipv4().IsValid() || p.in == h.space {
+		if !e.net.kind.External() || len(e.snats()) == 0 && len(h.balanced()) == 0 || !e.ipv4().IsValid() || p.in == h.space {
 			continue
 		}
-		fwd.add(mark(diverted), ipSrc(single(e.ipv4())), oneHopMore())
 		fwd.add(ctStatus(srcNAT), ipDst(single(e.ipv4())), oneHopMore())
 	}
 }

@@ -292,6 +292,7 @@ type ruleset struct {
 	family nftables.TableFamily
 	chains []*chain
 	ttl    bool // rules use ttlMap
+	maps   []dnatMap
 }
 
 // chain is a base chain with its rules.
@@ -321,6 +322,11 @@ func (s *space) install(sets ...*ruleset) error {
 		c.AddTable(t)
 		if rs.ttl {
 			if err := addTTLMap(c, t); err != nil {
+				return err
+			}
+		}
+		for _, m := range rs.maps {
+			if err := m.addTo(c, t); err != nil {
 				return err
 			}
 		}

@@ -177,7 +177,7 @@ func silence() *ruleset {
 	for _, p := range []uint8{wire.ProtoTCP, wire.ProtoUDP} {
 		in.add(l4proto(p), discard())
 	}
-	return &ruleset{nftables.TableFamilyINet, []*chain{in}, false}
+	return &ruleset{nftables.TableFamilyINet, []*chain{in}, false, nil}
 }
 
 // toSockets accepts what a socket of the namespace owns.

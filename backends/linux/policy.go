@@ -44,6 +44,12 @@ func (n *network) has(vni uint32) bool {
 	return slices.ContainsFunc(n.subnets, func(s subnet) bool { return s.vsid == vni })
 }
 
+// routed reports whether the way to an address is a RemoteSubnetRoute: the
+// MACs of endpoints behind it, which kube-proxy makes up, are never on the wire.
+func (n *network) routed(a netip.Addr) bool {
+	return n.subnetOf(a) == nil && slices.ContainsFunc(n.remoteRoutes(), func(r remoteRoute) bool { return r.dst.Contains(a) })
+}
+
 // snat is an OutBoundNAT policy (rules L2B-21, L2B-22).
 type snat struct {
 	to                       netip.Addr

@@ -51,8 +51,8 @@ func (h *host) portRules(p *port) error {
 	}
 	h.unasked(p, sw)
 	h.translation(p, nat)
-	err := p.inside.install(&ruleset{nftables.TableFamilyBridge, []*chain{early, late}, false},
-		&ruleset{nftables.TableFamilyINet, []*chain{raw, sw, fw, nat}, false})
+	err := p.inside.install(&ruleset{nftables.TableFamilyBridge, []*chain{early, late}, false, nil},
+		&ruleset{nftables.TableFamilyINet, []*chain{raw, sw, fw, nat}, false, nil})
 	text := strings.Join(describe(acls), "\n")
 	if err != nil || text == p.acls {
 		return err

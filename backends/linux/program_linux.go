@@ -59,7 +59,7 @@ func (h *host) routes() bool {
 			return true
 		}
 	}
-	return false
+	return len(h.balanced()) > 0
 }
 
 // entries brings routes, neighbours and forwarding entries to what the
@@ -74,6 +74,7 @@ func (h *host) entries() error {
 	for _, p := range h.sortedPorts() {
 		h.routeEntries(p, want)
 	}
+	h.farEntries(want)
 	for key, undo := range h.entered {
 		if want[key] == nil {
 			delete(h.entered, key)
@@ -103,20 +104,23 @@ func (h *host) routeEntries(p *port, want map[string]func() (func() error, error
 		return
 	}
 	hostRoute := len(hcn.FindPolicies(e.net.doc.Policies, hcn.PolicyHostRoute)) > 0
-	if len(e.snats()) == 0 && len(e.mappings()) == 0 && !(hostRoute && e.net.kind == hcn.Overlay) {
+	if len(e.snats()) == 0 && len(e.mappings()) == 0 && len(h.balanced()) == 0 && !(hostRoute && e.net.kind == hcn.Overlay) {
 		return
 	}
 	for _, a := range e.addrs {
-		ip, mac, bridge := a.Addr(), e.mac, e.net.bridge
-		if ip.Is6() {
-			continue
+		if a.Addr().Is4() {
+			h.endpointRoute(a.Addr(), e.net.bridge, e.mac, want)
 		}
-		want[fmt.Sprintf("route to %s by %s at %s", ip, bridge, mac)] = func() (func() error, error) {
-			if err := h.space.route(bridge, single(ip), netip.Addr{}); err != nil {
-				return nil, err
-			}
-			return func() error { return h.space.unroute(bridge, ip, mac) }, h.space.neighbour(bridge, ip, mac)
+	}
+}
+
+// endpointRoute leads the host to an address behind a bridge.
+func (h *host) endpointRoute(ip netip.Addr, bridge string, mac wire.MAC, want map[string]func() (func() error, error)) {
+	want[fmt.Sprintf("route to %s by %s at %s", ip, bridge, mac)] = func() (func() error, error) {
+		if err := h.space.route(bridge, single(ip), netip.Addr{}); err != nil {
+			return nil, err
 		}
+		return func() error { return h.space.unroute(bridge, ip, mac) }, h.space.neighbour(bridge, ip, mac)
 	}
 }
 
@@ -199,6 +203,7 @@ func (h *host) filterRules() *ruleset {
 	h.decapChecks(in)
 	in.toSockets()
 	translates := slices.ContainsFunc(h.sortedPorts(), func(p *port) bool { return len(p.e.snats()) > 0 })
+	translates = translates || len(h.balanced()) > 0
 	for _, n := range h.store.networks {
 		for _, o := range h.store.networks {
 			if o != n && !o.kind.External() && n.kind == hcn.NAT {
@@ -224,7 +229,7 @@ func (h *host) filterRules() *ruleset {
 		in.add(l4proto(wire.ProtoICMP), ctState(expr.CtStateBitINVALID), drop("NoMapping", ""))
 	}
 	h.keepTTL(fwd)
-	return &ruleset{nftables.TableFamilyINet, []*chain{in, fwd, pre}, true}
+	return &ruleset{nftables.TableFamilyINet, []*chain{in, fwd, pre}, true, nil}
 }
 
 // natForward lets a nat network out, its answers and published ports in, and

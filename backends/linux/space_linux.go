@@ -1,11 +1,13 @@
 package linux
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
 
 	"github.com/google/nftables"
+	mdlayher "github.com/mdlayher/netlink"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -121,7 +123,12 @@ func writeSysctl(path, value string) error {
 
 // nft opens a connection to the namespace's nftables.
 func (s *space) nft() (*nftables.Conn, error) {
-	return nftables.New(nftables.WithNetNSFd(int(s.handle)))
+	// Every message of a transaction is acknowledged, and the acknowledgements
+	// wait until all are sent.
+	const room = 8 << 20
+	return nftables.New(nftables.WithNetNSFd(int(s.handle)), nftables.WithSockOptions(func(c *mdlayher.Conn) error {
+		return errors.Join(c.SetReadBuffer(room), c.SetWriteBuffer(room))
+	}))
 }
 
 // close lets go of the namespace: the kernel takes it down with everything in

@@ -19,6 +19,7 @@ type store struct {
 	networks   []*network
 	endpoints  []*endpoint
 	namespaces []*namespace
+	balancers  []*balancer
 	rng        uint64
 	made       int // objects so far: numbers are not used twice
 	// busy reports whether a socket of the host holds a port.
@@ -204,6 +205,8 @@ func (s *store) create(op backends.HCNOp) (string, error) {
 		return s.createEndpoint(op.Parent, op.ID, op.Body)
 	case "namespace":
 		return s.createNamespace(op.ID, op.Body)
+	case "loadbalancer":
+		return s.createBalancer(op.ID, op.Body)
 	}
 	return "", unsupported("%s objects have no counterpart on the Linux backend yet", op.Kind)
 }
@@ -236,6 +239,12 @@ func (s *store) delete(kind, id string) error {
 			s.leave(e)
 		}
 		s.namespaces = without(s.namespaces, func(o *namespace) bool { return o == n })
+	case "loadbalancer":
+		b := s.balancer(id)
+		if b == nil {
+			return hcn.Errorf(hcn.ErrElementNotFound, "no load balancer has the id %q", id)
+		}
+		s.balancers = without(s.balancers, func(o *balancer) bool { return o == b })
 	default:
 		return unsupported("%s objects have no counterpart on the Linux backend yet", kind)
 	}
@@ -270,6 +279,12 @@ func (s *store) show(kind, id string, shape hcn.Shape) (json.RawMessage, error) 
 			return s.namespaceDocument(n), nil
 		}
 		return nil, hcn.Errorf(hcn.ErrElementNotFound, "no namespace has the id %q", id)
+	case "loadbalancer":
+		if b := s.balancer(id); b != nil {
+			doc, err := json.Marshal(b.doc)
+			return doc, err
+		}
+		return nil, hcn.Errorf(hcn.ErrElementNotFound, "no load balancer has the id %q", id)
 	}
 	return nil, unsupported("%s objects have no counterpart on the Linux backend yet", kind)
 }
@@ -304,6 +319,10 @@ func (s *store) list(kind string) json.RawMessage {
 	case "namespace":
 		for _, n := range s.namespaces {
 			ids = append(ids, n.doc.ID)
+		}
+	case "loadbalancer":
+		for _, b := range s.balancers {
+			ids = append(ids, b.doc.ID)
 		}
 	}
 	b, err := json.Marshal(ids)

@@ -11,6 +11,12 @@ import (
 )
 
 func (s *store) modify(op backends.HCNOp) error {
+	if op.Kind == "loadbalancer" {
+		if !s.profile.Supports(hcn.FeatureModifyLoadBalancer) {
+			return hcn.Errorf(hcn.ErrRequestUnsupported, "HNS %s does not modify load balancers", s.profile.Version)
+		}
+		return unsupported("changing a load balancer in place has no counterpart on the Linux backend")
+	}
 	m, err := hcn.ParseModifyRequest(op.Body)
 	if err != nil {
 		return err
