@@ -199,7 +199,7 @@ func (h *host) l2bridgeOut(p *port, pre, fwd *chain) {
 			}
 		}
 	}
-	h.sdnRoutes(p, pre)
+	h.sdnRoutes(p, p.e.net.hostMAC, pre)
 	mac := p.e.net.sourceMAC()
 	out := on(iif(p.dev), oif(p.e.net.uplink.nic))
 	fwd.add(out, etherType(unix.ETH_P_ARP), toARPSender(mac))
@@ -207,14 +207,14 @@ func (h *host) l2bridgeOut(p *port, pre, fwd *chain) {
 }
 
 // sdnRoutes lead prefixes with NeedEncap to the host (rule L2B-29).
-func (h *host) sdnRoutes(p *port, pre *chain) {
+func (h *host) sdnRoutes(p *port, mac wire.MAC, pre *chain) {
 	for _, pol := range hcn.FindPolicies(p.e.doc.Policies, hcn.PolicySDNRoute) {
 		s, err := hcn.DecodeSettings[hcn.SDNRouteSettings](pol)
 		if err != nil || !s.NeedEncap {
 			continue
 		}
 		for _, d := range prefixes([]string{s.DestinationPrefix}) {
-			pre.add(iif(p.dev), notGroup(), ipDst(d), toHost(p.e.net.hostMAC), accept())
+			pre.add(iif(p.dev), notGroup(), ipDst(d), toHost(mac), accept())
 		}
 	}
 }
@@ -267,6 +267,7 @@ func (h *host) overlayOut(p *port, pre *chain) {
 		pre.add(to, ethDst(n.drMAC), toEthDst(o.mac), toEthSrc(n.drMAC), accept())
 		pre.add(to, accept())
 	}
+	h.sdnRoutes(p, n.drMAC, pre)
 	h.tunnelACLs(p, from, pre)
 	for _, r := range n.remoteRoutes() {
 		pre.add(ip, addr(16, r.dst), toEthDst(r.mac), toEthSrc(n.drMAC), accept())
