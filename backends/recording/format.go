@@ -78,13 +78,13 @@ type seenRecord struct {
 	Where  string                   `json:"where,omitempty"`
 	Reason string                   `json:"reason,omitempty"`
 	ID     uint64                   `json:"id,omitempty"`
-	Frame  []byte                   `json:"frame"`
+	Frame  []byte                   `json:"frame,omitempty"`
+	// As is which observation of the world, counted from 1, has the same
+	// frame: most packets are seen at several points.
+	As int `json:"as,omitempty"`
 }
 
-func seenOf(o *backends.Observation) *seenRecord {
-	return &seenRecord{int64(o.At), o.Kind, o.Role, o.Peer, o.Where, o.Reason, o.ID, o.Frame}
-}
-
+// observation is what was seen; the frame may be that of an earlier one.
 func (s *seenRecord) observation() backends.Observation {
 	return backends.Observation{
 		At: time.Duration(s.AtNs), Kind: s.Kind, Role: s.Role, Peer: s.Peer,

@@ -15,7 +15,7 @@ import (
 
 // Limits of a recording. They bound what a hostile or broken file can cost.
 const (
-	MaxBytes  = 1 << 29 // of text, after decompression
+	MaxBytes  = 1 << 30 // of text, after decompression
 	MaxLine   = 16 << 20
 	MaxWorlds = 200_000
 )
@@ -122,7 +122,8 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 // reader puts lines together.
 type reader struct {
 	rec    *Recording
-	worlds []*World // by number
+	worlds []*World   // by number
+	frames [][][]byte // that were seen, by world
 	line   int
 	ended  bool
 }
@@ -175,7 +176,7 @@ func (r *reader) take(text []byte) error {
 	}
 	w := r.worlds[rec.World-1]
 	if rec.Seen != nil {
-		return r.seen(w, rec.Seen)
+		return r.seen(rec.World-1, rec.Seen)
 	}
 	if w.Complete {
 		return r.errorf("world %d (%s) was closed before", rec.World, w.Scenario)
@@ -211,15 +212,23 @@ func (r *reader) open(rec *record) error {
 		return r.errorf("more than %d worlds", MaxWorlds)
 	}
 	w := &World{Scenario: rec.Open.Scenario, Config: rec.Open.Config}
-	r.worlds = append(r.worlds, w)
+	r.worlds, r.frames = append(r.worlds, w), append(r.frames, nil)
 	r.rec.Worlds[w.Scenario] = append(r.rec.Worlds[w.Scenario], w)
 	return nil
 }
 
-func (r *reader) seen(w *World, s *seenRecord) error {
+func (r *reader) seen(n int, s *seenRecord) error {
+	w := r.worlds[n]
 	if len(w.Entries) == 0 {
 		return r.errorf("something is seen before the first call")
 	}
+	if s.As < 0 || s.As > len(r.frames[n]) {
+		return r.errorf("a frame like that of observation %d; there are %d so far", s.As, len(r.frames[n]))
+	}
+	if s.As > 0 {
+		s.Frame = r.frames[n][s.As-1]
+	}
+	r.frames[n] = append(r.frames[n], s.Frame)
 	e := &w.Entries[len(w.Entries)-1]
 	e.Seen = append(e.Seen, s.observation())
 	return nil

@@ -1,8 +1,10 @@
 package recording
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"hash/maphash"
 	"slices"
 	"time"
 
@@ -83,7 +85,7 @@ func (r *recorder) Open(ctx context.Context, cfg backends.WorldConfig) (backends
 	if err != nil {
 		return nil, err
 	}
-	return &world{World: inner, w: r.w, n: r.w.open(opening{r.scenario, cfg})}, nil
+	return &world{World: inner, w: r.w, n: r.w.open(opening{r.scenario, cfg}), at: map[uint64]int{}}, nil
 }
 
 // world records one world.
@@ -91,7 +93,8 @@ type world struct {
 	backends.World
 	w    *Writer
 	n    int
-	seen int // observations that are recorded
+	seen int            // observations that are recorded
+	at   map[uint64]int // hash of a frame -> the last observation that wrote it
 }
 
 // note records a call with what was seen since the last one.
@@ -111,10 +114,21 @@ func (w *world) news() []*record {
 	all := w.World.Observations()
 	var out []*record
 	for ; w.seen < len(all); w.seen++ {
-		out = append(out, &record{World: w.n, Seen: seenOf(&all[w.seen])})
+		o := &all[w.seen]
+		s := &seenRecord{AtNs: int64(o.At), Kind: o.Kind, Role: o.Role, Peer: o.Peer, Where: o.Where, Reason: o.Reason, ID: o.ID}
+		key := maphash.Bytes(frameSeed, o.Frame)
+		if at, ok := w.at[key]; ok && bytes.Equal(all[at].Frame, o.Frame) {
+			s.As = at + 1
+		} else {
+			s.Frame, w.at[key] = o.Frame, w.seen
+		}
+		out = append(out, &record{World: w.n, Seen: s})
 	}
 	return out
 }
+
+// frameSeed is for finding frames again, not for anything that is written.
+var frameSeed = maphash.MakeSeed()
 
 func (w *world) AddNode(ctx context.Context, n backends.Node) error {
 	err := w.World.AddNode(ctx, n)

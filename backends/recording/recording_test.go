@@ -302,6 +302,7 @@ func TestFilesThatAreNoRecordingsAreRefusedWithAPlace(t *testing.T) {
 		{"a call of no world", zipped(head + `{"world":1,"call":"Do"}` + "\n"), "line 2: world 1 was not opened"},
 		{"worlds out of order", zipped(head + `{"world":2,"open":{"scenario":"s","config":{}}}` + "\n"), "line 2: world 2 is opened"},
 		{"a sight before any call", zipped(head + open + `{"world":1,"seen":{"kind":"wire","role":"h","frame":""}}` + "\n"), "line 3: something is seen"},
+		{"a frame like one that was not seen", zipped(head + open + `{"world":1,"call":"Do"}` + "\n" + `{"world":1,"seen":{"kind":"wire","role":"h","as":1}}` + "\n"), "line 4: a frame like that of observation 1"},
 		{"a call behind the close", zipped(head + open + `{"world":1,"call":"Close"}` + "\n" + `{"world":1,"call":"Do"}` + "\n"), "line 4: world 1 (s) was closed"},
 		{"an answer of another kind", zipped(head + open + `{"world":1,"call":"Do","result":"x"}` + "\n"), "line 3: Do of world 1"},
 		{"an end that miscounts", zipped(head + `{"end":{"worlds":3}}` + "\n"), "line 2: the end line counts 3"},
