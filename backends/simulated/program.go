@@ -35,15 +35,12 @@ func (w *world) RunProgram(ctx context.Context, p backends.Program) (res backend
 	if err := run.Prepare(ctx); err != nil {
 		return res, err
 	}
-	record := func(c standin.Call) {
-		hr, _ := strconv.ParseUint(c.HResult, 0, 32)
-		res.Calls = append(res.Calls, backends.ProgramCall{Function: c.Function, Args: c.Args, HResult: uint32(hr)})
-	}
-	srv, stop, err := w.lend(nd, p, record)
+	loan, err := w.lend(nd, p)
 	if err != nil {
 		return res, err
 	}
-	run.Env = append(slices.Clone(p.Env), "HNSIM_STANDIN_ADDR="+srv.Addr(), "HNSIM_STANDIN_TOKEN="+srv.Token(), "HNSIM_STANDIN_HOST="+p.Host)
+	run.Start = loan.net.start
+	run.Env = append(slices.Clone(p.Env), "HNSIM_STANDIN_ADDR="+loan.srv.Addr(), "HNSIM_STANDIN_TOKEN="+loan.srv.Token(), "HNSIM_STANDIN_HOST="+p.Host)
 	var out, errOut capped
 	timed, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
@@ -54,43 +51,70 @@ func (w *world) RunProgram(ctx context.Context, p backends.Program) (res backend
 	if out.over || errOut.over {
 		err = errors.Join(err, fmt.Errorf("it printed more than %d bytes", maxOutput))
 	}
-	if err = errors.Join(err, stop()); err != nil {
+	if err = errors.Join(err, loan.end()); err != nil {
 		return res, fmt.Errorf("%s: %w", p.Path, err)
 	}
-	res.LeakedHandles = int(srv.Stats().Leaked)
+	res.Calls, res.LeakedHandles = loan.calls, int(loan.srv.Stats().Leaked)
 	res.Stdout, res.Stderr = out.Bytes(), errOut.Bytes()
 	return res, w.settle()
 }
 
-// lend serves a host's HNS until stop. Containers of the host that run are
-// known to the Hcs functions.
-func (w *world) lend(nd *node, p backends.Program, record func(standin.Call)) (srv *standin.Server, stop func() error, err error) {
-	var trouble error
-	srv, err = standin.Listen(standin.Config{
+// loan is a world in the hands of a program.
+type loan struct {
+	world *world
+	srv   *standin.Server
+	net   *programNet
+	calls []backends.ProgramCall
+	done  chan error
+	// trouble is what went wrong in the world meanwhile.
+	trouble error
+}
+
+// lend serves a host's HNS until the loan ends. Containers of the host that run
+// are known to the Hcs functions.
+func (w *world) lend(nd *node, p backends.Program) (*loan, error) {
+	l := &loan{world: w, done: make(chan error, 1)}
+	var err error
+	l.srv, err = standin.Listen(standin.Config{
 		Hosts: []standin.Host{{Name: p.Host, HNS: nd.host.HNS}},
 		// How long a program takes on the wall must not show in the world.
-		Before: func() { trouble = errors.Join(trouble, w.runaway(w.sim.Loop().Advance(p.Tick))) },
+		Before: func() { l.note(w.runaway(w.sim.Loop().Advance(p.Tick))) },
 		OnCall: func(c standin.Call) {
-			trouble = errors.Join(trouble, w.settle())
-			record(c)
+			l.note(w.settle())
+			l.note(l.net.show(nd.host.Interfaces()))
+			hr, _ := strconv.ParseUint(c.HResult, 0, 32)
+			l.calls = append(l.calls, backends.ProgramCall{Function: c.Function, Args: c.Args, HResult: uint32(hr)})
 		},
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	if l.net, err = openNet(l.srv.Addr()); err == nil {
+		err = l.net.show(nd.host.Interfaces())
 	}
 	for _, c := range w.started {
 		if c.running && c.host == nd.host {
-			srv.AddContainer(c.name)
+			l.srv.AddContainer(c.name)
 		}
 	}
-	w.lent = srv
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve() }()
-	return srv, func() error {
-		err := errors.Join(srv.Close(), <-done)
-		w.lent = nil
-		return errors.Join(err, trouble)
-	}, nil
+	w.lent = l.srv
+	go func() { l.done <- l.srv.Serve() }()
+	if err != nil {
+		return nil, errors.Join(err, l.end())
+	}
+	return l, nil
+}
+
+func (l *loan) note(err error) { l.trouble = errors.Join(l.trouble, err) }
+
+// end takes the world back: no call is under way any more.
+func (l *loan) end() error {
+	err := errors.Join(l.srv.Close(), <-l.done)
+	l.world.lent = nil
+	if l.net != nil {
+		err = errors.Join(err, l.net.close())
+	}
+	return errors.Join(err, l.trouble)
 }
 
 // notify passes notifications of a host's HNS on to the program that runs.

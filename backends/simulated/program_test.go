@@ -12,6 +12,7 @@ import (
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/scenarios/script"
 	"github.com/hnsim/hnsim/sim/standin"
+	"github.com/hnsim/hnsim/sim/standin/hostnet"
 )
 
 // runnerWorld is a world with a host h1, whose programs run if the tools are
@@ -65,6 +66,12 @@ func TestAProgramHasItsInputOutputAndTime(t *testing.T) {
 	if text, err := os.ReadFile(dir + "/there.txt"); err != nil || strings.TrimSpace(string(text)) != "hello" {
 		t.Errorf("its folder: %q, %v", text, err)
 	}
+	res = run(backends.Program{Args: []string{"/c", "ipconfig"}, Timeout: time.Minute})
+	if space, err := hostnet.New(); err != nil {
+		t.Logf("programs see this machine's interfaces: %v", err)
+	} else if err := space.Close(); err != nil || !strings.Contains(string(res.Stdout), "10.127.130.35") {
+		t.Errorf("it does not see the interfaces of its host: %s%s, %v", res.Stdout, res.Stderr, err)
+	}
 	if res := run(backends.Program{Args: []string{"/c", "for /l %i in (0,0,1) do @rem"}, Timeout: 2 * time.Second}); !res.TimedOut {
 		t.Errorf("a program without end: %+v", res)
 	}
@@ -101,28 +108,28 @@ func TestTheWorldIsLentForTheTimeOfAProgram(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var calls []standin.Call
-	srv, stop, err := w.lend(w.nodes["h1"], backends.Program{Host: "h1", Tick: time.Second}, func(c standin.Call) { calls = append(calls, c) })
+	l, err := w.lend(w.nodes["h1"], backends.Program{Host: "h1", Tick: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error)
-	go func() { done <- callAsDLL(srv) }()
+	go func() { done <- callAsDLL(l.srv) }()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if err := stop(); err != nil {
+	if err := l.end(); err != nil {
 		t.Error(err)
 	}
+	calls := l.calls
 	if len(calls) != 5 || w.Now() != 5*time.Second {
 		t.Fatalf("%d calls, now %v: want 5 and a second each", len(calls), w.Now())
 	}
-	for i, want := range []string{"0x00000000", "0x00000000", "0xc037010e", "0x00000000", "0x00000000"} {
+	for i, want := range []uint32{0, 0, 0xC037010E, 0, 0} {
 		if calls[i].HResult != want {
-			t.Errorf("%s %v: %s, want %s", calls[i].Function, calls[i].Args, calls[i].HResult, want)
+			t.Errorf("%s %v: 0x%08x, want 0x%08x", calls[i].Function, calls[i].Args, calls[i].HResult, want)
 		}
 	}
-	if _, err := standin.Dial(srv.Addr(), srv.Token(), "h1", 2); err == nil {
+	if _, err := standin.Dial(l.srv.Addr(), l.srv.Token(), "h1", 2); err == nil {
 		t.Error("the world is lent for good")
 	}
 }

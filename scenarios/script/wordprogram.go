@@ -18,7 +18,7 @@ var programWords = []*word{
 		summary: "run a Windows program on a host; what it asks of HNS, that host's HNS does",
 		detail: []string{
 			"What follows PROGRAM is the program's. It is looked for beside the scenario and then in the folders of `hnsim run --programs`, .exe may be left out. The exit code must be 0, with ! it must not. stdout and stderr are what it printed.",
-			"Its current folder, ${dir:work}, is empty at first and kept from exec to exec. files= puts files of the scenario there, variables replaced. ${dir:programs} are the folders of programs, as a list for a PATH.",
+			"Its current folder, ${dir:work}, is empty at first and kept from exec to exec. files= puts files of the scenario there, variables replaced. ${dir:programs} are the folders of programs, as a list for a PATH. Where hnsim may make a network namespace, the program sees the interfaces of its host, else those of this machine.",
 			"timeout= bounds it on the wall clock (default 1m). Virtual time does not depend on that: tick= passes with each of its calls of HNS (default 1ms).",
 		},
 		example: "exec h1 stdin=conf.json env=CNI_COMMAND=ADD win-bridge",
