@@ -125,7 +125,7 @@ func (a *app) execIn(ctx context.Context, f *execFlags, n *programNet, run *wine
 	if err != nil {
 		return nil, err
 	}
-	run.OSBuild, run.Start = t.osBuild, n.start
+	run.OSBuild, run.Start, run.Ready = t.osBuild, n.start, n.ready
 	run.Env = []string{"HNSIM_STANDIN_ADDR=" + t.addr, "HNSIM_STANDIN_TOKEN=" + t.token, "HNSIM_STANDIN_HOST=" + t.host}
 	if err := run.Prepare(ctx); err != nil {
 		return nil, err

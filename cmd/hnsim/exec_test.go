@@ -114,6 +114,10 @@ func TestProgramsSeeTheInterfacesOfTheirHost(t *testing.T) {
 	if strings.Contains(r.out, "eth0") {
 		t.Errorf("this machine's interfaces: %s", r.out)
 	}
+	// A network on the adapter moves its address, under a name that Linux lacks.
+	windows := func(name string) string { return strings.ReplaceAll(wine.Path(filepath.Join(dir, name)), "/", `\`) }
+	r = hnsim(t, nil, "exec", "--net", "namespace", "--host", "h1=10.1.0.1/24", "--", "cmd", "/c", windows("driver.exe")+" & "+windows("probe.exe")+" interfaces")
+	r.check(t, 0, `{"Name":"vEthernet (Ethernet)","MAC":"00:15:5d:82:00:23","MTU":1500,"Up":true,"Addrs":["fe80::215:5dff:fe82:23/64","10.1.0.1/24"]}`, "")
 }
 
 func needNamespace(t *testing.T) {

@@ -3,8 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -19,9 +22,10 @@ import (
 type programNet struct {
 	space *hostnet.Namespace // nil: this machine's
 	why   string             // it is not another one
-	// Everything that passes connections on.
+
 	mu     sync.Mutex
-	relays []*standin.Relay
+	folder string           // of the run, once there is one
+	relays []*standin.Relay // everything that passes connections on
 }
 
 // openNet makes the network that --net asks for.
@@ -93,7 +97,40 @@ func (n *programNet) show(list []sim.Interface) error {
 	for _, i := range list {
 		want = append(want, hostnet.Interface{Name: i.Name, MAC: i.MAC, MTU: i.MTU, Down: !i.Up, Addrs: i.Addrs})
 	}
-	return n.space.Set(want)
+	if err := n.space.Set(want); err != nil {
+		return err
+	}
+	return n.writeNames()
+}
+
+// ready is told the folder of the run.
+func (n *programNet) ready(dir string) error {
+	n.mu.Lock()
+	n.folder = dir
+	n.mu.Unlock()
+	return n.writeNames()
+}
+
+// writeNames tells the DLLs what the interfaces are called on Windows.
+func (n *programNet) writeNames() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.space == nil || n.folder == "" {
+		return nil
+	}
+	var text strings.Builder
+	for _, name := range n.space.Names() {
+		fmt.Fprintf(&text, "%s\t%s\n", name[0], name[1])
+	}
+	file := filepath.Join(n.folder, "interfaces")
+	err := os.WriteFile(file+".new", []byte(text.String()), 0o644)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the run is over
+	}
+	if err == nil {
+		err = os.Rename(file+".new", file)
+	}
+	return err
 }
 
 // describe says which network it is, and why.

@@ -6,6 +6,9 @@
 // Nobody is at the other end of the pairs: packets of the program go nowhere.
 // Only loopback works, and what is forwarded on it.
 //
+// Linux has no blanks in names and no more than 15 letters: Names says what an
+// interface is called on either side, and the stand-in's DLLs tell programs.
+//
 // The namespaces belong to threads of this process. They have no name, so the
 // kernel takes them away when the process ends, however it does.
 //

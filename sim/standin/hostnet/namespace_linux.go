@@ -118,6 +118,16 @@ func (n *Namespace) Set(want []Interface) error {
 	return errors.Join(errs...)
 }
 
+// Names are the interfaces' names in Linux, each with the one in Windows.
+func (n *Namespace) Names() (names [][2]string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, m := range n.have {
+		names = append(names, [2]string{m.linux, m.Name})
+	}
+	return names
+}
+
 func (n *Namespace) find(linux string) *made {
 	for i := range n.have {
 		if n.have[i].linux == linux {

@@ -18,4 +18,5 @@ func New() (*Namespace, error) {
 func (*Namespace) Do(func() error) error               { return errors.ErrUnsupported }
 func (*Namespace) Listen(string) (net.Listener, error) { return nil, errors.ErrUnsupported }
 func (*Namespace) Set([]Interface) error               { return errors.ErrUnsupported }
+func (*Namespace) Names() [][2]string                  { return nil }
 func (*Namespace) Close() error                        { return nil }

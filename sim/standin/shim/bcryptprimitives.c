@@ -3,6 +3,8 @@
    before anything else, it is also the place to mend wine for them. */
 #include "winsock.h"
 
+#include "adapters.h"
+
 #include <ntsecapi.h>
 
 BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size)
@@ -23,6 +25,7 @@ BOOL WINAPI DllMain(HINSTANCE dll, DWORD reason, void *reserved)
 	if (reason == DLL_PROCESS_ATTACH) {
 		DisableThreadLibraryCalls(dll);
 		hnsim_mend_winsock();
+		hnsim_mend_adapters();
 	}
 	return TRUE;
 }

@@ -14,6 +14,6 @@ flags="$common -shared"
 {
 	"$cc" $flags -o "$1/computenetwork.dll" "$src/computenetwork.c" "$src/client.c" "$src/computenetwork.def" -lws2_32 -lole32
 	"$cc" $flags -o "$1/vmcompute.dll" "$src/vmcompute.c" "$src/client.c" "$src/vmcompute.def" -lws2_32 -lole32
-	"$cc" $flags -o "$1/bcryptprimitives.dll" "$src/bcryptprimitives.c" "$src/winsock.c" "$src/bcryptprimitives.def" -lws2_32 -ladvapi32
+	"$cc" $flags -o "$1/bcryptprimitives.dll" "$src/bcryptprimitives.c" "$src/winsock.c" "$src/adapters.c" "$src/patch.c" "$src/bcryptprimitives.def" -lws2_32 -ladvapi32
 	"$cc" $common -o "$1/hnsim-start.exe" "$src/start.c"
 }

@@ -24,6 +24,9 @@ type Run struct {
 	Dir string
 	// Log is told about what takes long.
 	Log func(format string, args ...any)
+	// Ready is told the folder of a run before the program starts. Programs
+	// have it in HNSIM_RUN; what is in it goes with the run.
+	Ready func(dir string) error
 	// Start starts wine; nil is (*exec.Cmd).Start. Programs see the network of
 	// the thread that starts them.
 	Start func(*exec.Cmd) error
@@ -118,7 +121,11 @@ func (r *Run) Exec(ctx context.Context, args []string, in io.Reader, out, errOut
 		return 0, err
 	}
 	defer func() { leave(); os.Remove(dir + ".lock") }()
-	if err := lend(r.prefix, dir, r.OSBuild); err != nil {
+	err = lend(r.prefix, dir, r.OSBuild)
+	if err == nil && r.Ready != nil {
+		err = r.Ready(dir)
+	}
+	if err != nil {
 		return 0, errors.Join(err, os.RemoveAll(dir))
 	}
 	guard, err := newWatcher(r.server, dir)
@@ -129,7 +136,8 @@ func (r *Run) Exec(ctx context.Context, args []string, in io.Reader, out, errOut
 	line := append([]string{filepath.Join(r.shimsDir, starter), Path(result), program}, args[1:]...)
 	cmd := exec.Command(r.wine, line...)
 	cmd.Dir = folder
-	cmd.Env = append(append(os.Environ(), environment(dir)...), r.Env...)
+	cmd.Env = append(append(os.Environ(), environment(dir)...), "HNSIM_RUN="+Path(dir))
+	cmd.Env = append(cmd.Env, r.Env...)
 	ownGroup(cmd)
 	std, err := connect(cmd, in, out, errOut)
 	if err != nil {
