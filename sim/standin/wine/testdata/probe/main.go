@@ -51,8 +51,6 @@ func main() {
 		}
 	case "interfaces":
 		showInterfaces()
-	case "udp":
-		udp()
 	}
 }
 
@@ -78,17 +76,4 @@ func showInterfaces() {
 		all = append(all, v)
 	}
 	_ = json.NewEncoder(os.Stdout).Encode(all)
-}
-
-// udp sends itself a datagram.
-func udp() {
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-	_, err = c.WriteTo([]byte("hello"), c.LocalAddr())
-	buf := make([]byte, 16)
-	n, _, err2 := c.ReadFrom(buf)
-	fmt.Println(string(buf[:n]), err, err2)
 }
