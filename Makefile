@@ -92,7 +92,7 @@ hcsshim-suite hnslib-suite cni-suite:
 drivers: ## build the CNI plugins for Windows into hnsim-out/drivers (downloads their sources)
 	conformance/driver/cni/build.sh hnsim-out/drivers
 
-test-cni: build standin drivers ## the CNI plugins under wine, and packets through what they made
+test-cni: build drivers ## the CNI plugins under wine, and packets through what they made
 	./hnsim run conformance/driver/cni/*.txtar --programs hnsim-out/drivers --out hnsim-out/cni
 
 # Comparisons: hnsim diff and recordings.
