@@ -177,7 +177,17 @@ func silence() *ruleset {
 	for _, p := range []uint8{wire.ProtoTCP, wire.ProtoUDP} {
 		in.add(l4proto(p), discard())
 	}
+	in.onlyICMP()
 	return &ruleset{nftables.TableFamilyINet, []*chain{in}, false, nil}
+}
+
+// onlyICMP discards the protocols that nobody here speaks: the stack would
+// refuse them.
+func (c *chain) onlyICMP() {
+	for _, p := range []uint8{wire.ProtoICMP, wire.ProtoICMPv6, unix.IPPROTO_IGMP} {
+		c.add(l4proto(p), accept())
+	}
+	c.add(discard())
 }
 
 // toSockets accepts what a socket of the namespace owns.

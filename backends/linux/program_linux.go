@@ -228,6 +228,7 @@ func (h *host) filterRules() *ruleset {
 	if translates {
 		in.add(l4proto(wire.ProtoICMP), ctState(expr.CtStateBitINVALID), drop("NoMapping", ""))
 	}
+	in.onlyICMP()
 	h.keepTTL(fwd)
 	return &ruleset{nftables.TableFamilyINet, []*chain{in, fwd, pre}, true, nil}
 }

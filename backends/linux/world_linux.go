@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -74,8 +75,8 @@ func open(_ context.Context, cfg backends.WorldConfig) (backends.World, error) {
 	if err != nil {
 		return nil, usage("%v", err)
 	}
-	if len(cfg.Knobs) > 0 {
-		return nil, unsupported("the Linux backend has no knobs")
+	if err := setKnobs(&p, cfg.Knobs); err != nil {
+		return nil, err
 	}
 	w := &world{cfg: cfg, profile: p, segments: map[string]string{}, nodes: map[string]*node{},
 		containers: map[string]*container{}, begun: time.Now(), ephem: firstDynamicPort}
@@ -83,6 +84,25 @@ func open(_ context.Context, cfg backends.WorldConfig) (backends.World, error) {
 		return nil, w.abandon(err)
 	}
 	return w, nil
+}
+
+// honoured are the knobs that this backend has; others keep the profile's
+// value.
+var honoured = []string{"loopbackPublish", "natHairpin", "natTimerIcmp", "natTimerUdp", "natTimerTcpTransient", "natTimerTcpEstablished",
+	"natClash", "vfpNatIdle", "overlayMacPrefix", "aclTie", "aclAnyMeansDeny", "hostToClusterIP", "addressInUse", "vsidTaken"}
+
+// setKnobs sets knobs of the contract, as far as this backend has them.
+func setKnobs(p *hcn.Profile, knobs map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(knobs)) {
+		before := p.Knobs
+		if err := p.Knobs.Set(name, knobs[name]); err != nil {
+			return usage("%v", err)
+		}
+		if p.Knobs != before && !slices.Contains(honoured, name) {
+			return unsupported("knob %s=%s has no counterpart on the Linux backend", name, knobs[name])
+		}
+	}
+	return nil
 }
 
 // abandon closes a world that could not be made.

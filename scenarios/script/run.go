@@ -111,8 +111,12 @@ func Run(ctx context.Context, sc *Scenario, b backends.Backend, opt Options) (re
 // noWorld is the result of a backend that made no world.
 func noWorld(err error) (Status, string) {
 	var unknown *backends.UnansweredError
-	if errors.As(err, &unknown) {
+	var cannot *backends.UnsupportedError
+	switch {
+	case errors.As(err, &unknown):
 		return Skipped, unknown.Error()
+	case errors.As(err, &cannot):
+		return Skipped, cannot.Error()
 	}
 	return Error, "no world: " + err.Error()
 }
