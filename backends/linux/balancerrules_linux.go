@@ -74,7 +74,9 @@ func (h *host) balance(pre, out, post *chain) []dnatMap {
 			}
 			if !b.direct() && b.source().IsValid() {
 				for _, e := range b.backends {
-					post.add(ctStatus(dstNAT), askedFor(f.vip), ipDst(single(e.ipv4())), l4proto(f.proto), dstPorts(f.internal, f.internal),
+					// The host's own connections have that address already.
+					other := notPayload(network3, 12, b.source().AsSlice())
+					post.add(ctStatus(dstNAT), askedFor(f.vip), other, ipDst(single(e.ipv4())), l4proto(f.proto), dstPorts(f.internal, f.internal),
 						natTo(expr.NATTypeSourceNAT, b.source(), firstDynamicPort, lastPort))
 				}
 			}

@@ -67,7 +67,19 @@ func (h *host) bridgeRules() *ruleset {
 			h.insideOnly(n, pre)
 		}
 	}
-	return &ruleset{nftables.TableFamilyBridge, []*chain{pre, fwd, in}, false, nil}
+	return &ruleset{nftables.TableFamilyBridge, []*chain{pre, fwd, in, h.outerChecksums()}, false, nil}
+}
+
+// outerChecksums takes the checksum out of the outer UDP header, which the
+// kernel makes by default and the contract has at 0 (section 7.1).
+func (h *host) outerChecksums() *chain {
+	c := &chain{name: "postrouting", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPostrouting, prio: *nftables.ChainPriorityFilter}
+	for _, n := range h.store.networks {
+		if n.kind == hcn.Overlay && n.managed.IsValid() {
+			c.add(oif(n.uplink.nic), ipSrc(single(n.managed)), l4proto(wire.ProtoUDP), dstPorts(n.vxlanPort, n.vxlanPort), write(transport, 6, []byte{0, 0}))
+		}
+	}
+	return c
 }
 
 // reserved matches addresses that no bridge passes on (rule VS-16).
@@ -299,6 +311,7 @@ func (h *host) overlayIn(n *network, pre, fwd *chain) {
 			if p.e.net != n {
 				continue
 			}
+			fwd.add(iif(p.dev), oif(dev), longerThan(n.uplink.mtu-vxlanOverhead), drop("EncapOversize", p.e.doc.ID))
 			for _, a := range p.e.addrs {
 				pre.add(from, ethDst(n.drMAC), ipDst(single(a.Addr())), toEthDst(p.e.mac), toEthSrc(n.drMAC), accept())
 			}
