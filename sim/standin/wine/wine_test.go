@@ -16,8 +16,9 @@ import (
 	"time"
 )
 
-// The tests of this file run Windows programs. They use the user's cache: a
-// prefix is hundreds of megabytes.
+// The tests of this file run Windows programs. They use the prefix in the
+// user's cache, which is hundreds of megabytes, but their runs are in a cache
+// of their own: other tests run programs at the same time.
 
 // asProgram is set in the environment of a test binary that is to run the probe
 // instead of tests, so that a test can kill it.
@@ -89,12 +90,35 @@ func mkRun(t *testing.T) (r *Run, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cache, err := ownCache()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_CACHE_HOME", cache)
 	r = &Run{OSBuild: 26100, Log: t.Logf}
 	if err := r.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return r, dir
 }
+
+// ownCache makes a cache with links to the user's prefix and DLLs.
+var ownCache = sync.OnceValues(func() (string, error) {
+	r := Run{}
+	if err := r.Prepare(context.Background()); err != nil {
+		return "", err
+	}
+	mine := filepath.Join(probeDir, "cache", "hnsim")
+	if err := os.MkdirAll(mine, 0o755); err != nil {
+		return "", err
+	}
+	for _, dir := range []string{r.prefix, r.shimsDir} {
+		if err := os.Symlink(dir, filepath.Join(mine, filepath.Base(dir))); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Dir(mine), nil
+})
 
 // run runs the probe with arguments and returns its output.
 func run(t *testing.T, r *Run, stdin string, args ...string) (code int, out, errOut string) {
