@@ -121,16 +121,16 @@ func (r *Run) Exec(ctx context.Context, args []string, in io.Reader, out, errOut
 		return 0, err
 	}
 	defer func() { leave(); os.Remove(dir + ".lock") }()
+	guard, err := newWatcher(r.server, dir)
+	if err != nil {
+		return 0, errors.Join(err, os.RemoveAll(dir))
+	}
 	err = lend(r.prefix, dir, r.OSBuild)
 	if err == nil && r.Ready != nil {
 		err = r.Ready(dir)
 	}
 	if err != nil {
-		return 0, errors.Join(err, os.RemoveAll(dir))
-	}
-	guard, err := newWatcher(r.server, dir)
-	if err != nil {
-		return 0, errors.Join(err, os.RemoveAll(dir))
+		return 0, errors.Join(err, guard.end())
 	}
 	result := filepath.Join(dir, "exit")
 	line := append([]string{filepath.Join(r.shimsDir, starter), Path(result), program}, args[1:]...)
