@@ -180,16 +180,22 @@ func (d *Differ) compare(ctx context.Context, s *Spec) reports.Comparison {
 	if out.Reason = untested(raw); out.Reason != "" {
 		return out
 	}
-	f := compare.Compare(seen[0], seen[1], compare.Options{Strict: d.cfg.Strict})
+	opt := compare.Options{Strict: d.cfg.Strict}
+	if exp != nil {
+		opt.Known = exp.Fields
+	}
+	f := compare.Compare(seen[0], seen[1], opt)
 	out.Lines, out.Calls, out.Frames, out.Normalised = f.Lines, f.Calls, f.Frames, f.Normalised
 	switch {
 	case f.Difference != nil:
 		out.Verdict, out.Difference = reports.Differ, place(f.Difference, s)
-		if exp != nil {
+		if exp != nil && len(exp.Fields) == 0 {
 			out.Verdict, out.Reason = reports.KnownDiffer, exp.Why()
 		}
 	case f.Apart != "" || raw[0].Stopped != nil || raw[1].Stopped != nil:
 		out.Reason = parted(f, raw)
+	case f.Known != nil:
+		out.Verdict, out.Difference, out.Reason = reports.KnownDiffer, place(f.Known, s), exp.Why()
 	default:
 		out.Verdict = reports.Agree
 	}

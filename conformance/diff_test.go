@@ -185,3 +185,25 @@ func TestADeviationByRuleIsStaleOnlyIfNothingDiffers(t *testing.T) {
 		t.Errorf("%+v %+v", d.Totals, d.Deviations)
 	}
 }
+
+func TestAKnownFieldHidesNothingElse(t *testing.T) {
+	lines := writeFile(t, "d.expect", "differ S-OV-01 field=ip.ttl reason=\"another outer TTL\"\n")
+	at := func(knobs ...string) *reports.Diff {
+		other := side(simulated.Backend{})
+		other.Knobs = map[string]string{}
+		for _, k := range knobs {
+			name, value, _ := strings.Cut(k, "=")
+			other.Knobs[name] = value
+		}
+		return diff(t, DiffConfig{Left: side(simulated.Backend{}), Right: other, Selectors: []string{"S-OV-01"}, Expect: []string{lines}})
+	}
+	if c := at("outerTtl=64").Scenarios[0]; c.Verdict != reports.KnownDiffer || c.Reason != "another outer TTL" || c.Difference == nil || c.Difference.Left != "ip.ttl 128" {
+		t.Errorf("%s %q %+v", c.Verdict, c.Reason, c.Difference)
+	}
+	if c := at("outerTtl=64", "drDecrementsTtl=true").Scenarios[0]; c.Verdict != reports.Differ {
+		t.Errorf("%s %q", c.Verdict, c.Reason)
+	}
+	if d := at(); d.Scenarios[0].Verdict != reports.Agree || d.Totals.Stale != 1 {
+		t.Errorf("%+v", d.Totals)
+	}
+}

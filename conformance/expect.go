@@ -30,6 +30,7 @@ const (
 //	flaky rule:DNS-*                  backend=hns   issue=owner/repo#323
 //	skip  sdn/**                      backend=hns   reason="needs Network Controller"
 //	differ rule:NAT-08                backend=linux reason="the kernel keeps source ports"
+//	differ lb/** field=eth.src        backend=linux reason="the kernel routes where Windows bridges"
 //
 // The first line that matches a scenario wins. A deviation may change how a
 // result is reached, never what is promised: that is why every line needs an
@@ -44,6 +45,10 @@ type Expectation struct {
 	Until  time.Time // last day it holds; zero: no end
 	File   string
 	Line   int
+
+	// Fields, of differ lines: these fields of packets may differ, and nothing
+	// else. Empty: anything may.
+	Fields []string
 
 	declared bool // by the backend itself, not by a file of the user
 }
@@ -128,13 +133,15 @@ func (e *Expectation) complete() error {
 	switch {
 	case e.Kind == ExpectSkip && e.Reason == "":
 		return errors.New(`skip without reason="..."`)
+	case len(e.Fields) > 0 && e.Kind != ExpectDiffer:
+		return fmt.Errorf("%s with field=: only comparisons look at fields; write differ", e.Kind)
 	case e.Issue == "" && e.Reason == "":
 		return fmt.Errorf(`%s without issue=OWNER/REPO#N or reason="..."`, e.Kind)
 	}
 	return nil
 }
 
-var expectNames = []string{"issue", "reason", "until", "backend", "profile", "build", "hns"}
+var expectNames = []string{"issue", "reason", "until", "field", "backend", "profile", "build", "hns"}
 
 func (e *Expectation) attribute(word string) error {
 	name, op, value, ok := cutOperator(word)
@@ -145,7 +152,7 @@ func (e *Expectation) attribute(word string) error {
 		return fmt.Errorf("%s has no value", name)
 	}
 	switch name {
-	case "issue", "reason", "until":
+	case "issue", "reason", "until", "field":
 		if op != "=" {
 			return fmt.Errorf("%s takes =, not %s", name, op)
 		}
@@ -175,6 +182,8 @@ func (e *Expectation) text(name, value string) error {
 		e.Issue = value
 	case "reason":
 		e.Reason = value
+	case "field":
+		e.Fields = strings.Split(value, ",")
 	case "until":
 		day, err := time.Parse(time.DateOnly, value)
 		if err != nil {

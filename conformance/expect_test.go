@@ -43,6 +43,8 @@ skip  rule:SDN-* backend!=sim profile=ws2025 hns<10.2 reason="needs # a Network 
 
 func TestABadExpectationNamesItsLineAndWhatIsExpected(t *testing.T) {
 	tests := []struct{ line, want string }{
+		{"fail a issue=x field=eth.src", "only comparisons look at fields"},
+		{"differ a issue=x field=", "field has no value"},
 		{"fial a issue=x", `found "fial", expected fail, flaky, skip or differ; did you mean fail?`},
 		{"fail", "names no scenarios"},
 		{"fail a", "fail without issue=OWNER/REPO#N or reason="},

@@ -13,6 +13,9 @@ import (
 type Options struct {
 	// Strict names normalisations that are not used; "all" are all.
 	Strict []string
+	// Known are fields of packets ("eth.src") that may differ: they are looked
+	// away from, and the first one is reported apart.
+	Known []string
 }
 
 // Finding is what a comparison came to.
@@ -20,6 +23,8 @@ type Finding struct {
 	// Difference is the first one, or nil. Its line and command are set, its
 	// file is not.
 	Difference *reports.Difference
+	// Known is the first frame in which only known fields differ.
+	Known *reports.Difference
 	// Apart says why there was nothing to compare from some line on, although
 	// both sides were still at work: they were not asked the same.
 	Apart                string
@@ -35,8 +40,9 @@ func Compare(left, right *Transcript, opt Options) *Finding {
 		drops:  left.Drops && right.Drops,
 		f:      &Finding{},
 	}
+	c.knownFields = opt.Known
 	c.run(left, right)
-	c.f.Normalised = c.used()
+	c.f.Normalised, c.f.Known = c.used(), c.known
 	return c.f
 }
 
@@ -85,6 +91,7 @@ func (c *comparison) apart(line int, left bool) {
 
 // step compares one line. It is false if the comparison ends with it.
 func (c *comparison) step(a, b *Step) bool {
+	c.command = a.Command
 	c.line, c.ping, c.injected = a.Line, "", map[string]bool{}
 	for i := range min(len(a.Calls), len(b.Calls)) {
 		c.fixed.learn(&a.Calls[i], &b.Calls[i])

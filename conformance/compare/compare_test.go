@@ -430,3 +430,21 @@ func TestStrictNamesAreChecked(t *testing.T) {
 		t.Error("a refusal is an answer, everything else is trouble")
 	}
 }
+
+func TestKnownFieldsAreLookedAwayFromAndNothingElse(t *testing.T) {
+	left, right := mkScript(one(udp()), one(udp())), mkScript(one(udp(ttl(127))), one(udp()))
+	f := Compare(left, right, Options{Known: []string{"ip.ttl"}})
+	if f.Difference != nil || f.Known == nil || f.Known.Line != 1 || f.Known.Left != "ip.ttl 128" || countOf(f, "declared") != 1 || f.Lines != 2 {
+		t.Errorf("%+v %+v", f, f.Known)
+	}
+	right = mkScript(one(udp(ttl(127))), one(udp(text("other"))))
+	if f := Compare(left, right, Options{Known: []string{"ip.ttl"}}); f.Difference == nil || f.Difference.Line != 2 {
+		t.Errorf("%+v", f)
+	}
+	if f := Compare(left, right, Options{Known: []string{"ip.ttl"}, Strict: []string{"declared"}}); f.Difference == nil || f.Difference.Line != 1 {
+		t.Errorf("%+v", f)
+	}
+	if f := Compare(left, left, Options{Known: []string{"ip.ttl"}}); f.Difference != nil || f.Known != nil {
+		t.Errorf("%+v", f)
+	}
+}

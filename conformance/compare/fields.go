@@ -208,7 +208,8 @@ func (f *framePair) ipID(prefix, base, l, r string) (reports.State, string) {
 	case l != r && (f.fixed["ip-id "+l] || f.fixed["ip-id "+r]):
 		return reports.FieldDiffers, "one of them was asked for"
 	case fragment:
-		class := "fragments " + f.l.addr(prefix, "src") + ">" + f.l.addr(prefix, "dst")
+		// Identifications come round again: a datagram is one of its line.
+		class := fmt.Sprintf("fragments of line %d ", f.line) + f.l.addr(prefix, "src") + ">" + f.l.addr(prefix, "dst")
 		return f.mapped(normIPID, class, l, r)
 	case l == r:
 		return reports.FieldSame, ""
@@ -272,14 +273,22 @@ func (f *framePair) ofStack(l, r wire.Field) bool {
 	return false
 }
 
-// optionsApart reports whether two lengths of an IP packet are apart by the
-// TCP options.
+// optionsApart reports whether two lengths are apart by the TCP options of the
+// segment, or of the one in the tunnel.
 func (f *framePair) optionsApart(prefix, l, r string) bool {
-	lh, err1 := strconv.Atoi(f.l.value(prefix+"tcp", "hlen"))
-	rh, err2 := strconv.Atoi(f.r.value(prefix+"tcp", "hlen"))
-	lv, err3 := strconv.Atoi(l)
-	rv, err4 := strconv.Atoi(r)
-	return err1 == nil && err2 == nil && err3 == nil && err4 == nil && f.on(normTCP) && lv-lh == rv-rh
+	if !f.on(normTCP) {
+		return false
+	}
+	lv, err1 := strconv.Atoi(l)
+	rv, err2 := strconv.Atoi(r)
+	for _, segment := range []string{prefix + "tcp", prefix + "inner.tcp"} {
+		lh, err3 := strconv.Atoi(f.l.value(segment, "hlen"))
+		rh, err4 := strconv.Atoi(f.r.value(segment, "hlen"))
+		if err1 == nil && err2 == nil && err3 == nil && err4 == nil && lv-lh == rv-rh {
+			return true
+		}
+	}
+	return false
 }
 
 // entropy compares the value by which a tunnel spreads flows.

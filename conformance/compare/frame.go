@@ -2,6 +2,7 @@ package compare
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -76,6 +77,7 @@ func (d *draft) frames(left, right []byte) (rows []reports.FieldPair, equal bool
 			}
 		}
 	}
+	f.excuse()
 	f.checksums()
 	for i := range f.rows {
 		if f.rows[i].State == reports.FieldDiffers {
@@ -83,6 +85,23 @@ func (d *draft) frames(left, right []byte) (rows []reports.FieldPair, equal bool
 		}
 	}
 	return f.rows, true
+}
+
+// excuse looks away from fields that are known to differ.
+func (f *framePair) excuse() {
+	for i := range f.rows {
+		row := &f.rows[i]
+		if row.State != reports.FieldDiffers || !slices.Contains(f.knownFields, row.Field) || !f.on(normKnown) {
+			continue
+		}
+		row.State, row.Note = f.free(normKnown)
+		if f.known == nil {
+			f.draft.known = &reports.Difference{
+				Line: f.line, Command: f.command, Where: "a frame of this line", What: "only fields that are known to differ do",
+				Left: row.Field + " " + row.Left, Right: row.Field + " " + row.Right, Fields: []reports.FieldPair{*row},
+			}
+		}
+	}
 }
 
 // identical claims for a frame that is the same on both sides that every

@@ -37,6 +37,7 @@ const (
 	normQuotes   = "icmp-quotes"
 	normTunnel   = "tunnel-checksum"
 	normInjected = "stimulus"
+	normKnown    = "declared"
 )
 
 // Normalisation is something that may differ without meaning anything.
@@ -71,6 +72,7 @@ var normalisations = []Normalisation{
 	{normQuotes, "TOS of ICMP errors, and how much they quote beyond 8 bytes of transport", true},
 	{normTunnel, "UDP checksum around a tunnel: none, or a right one", true},
 	{normInjected, "a raw frame at the NIC that was told to send it", true},
+	{normKnown, "fields that an expectation file says may differ", false},
 	{normDrops, "dropped frames that one side only reports", false},
 }
 
@@ -107,6 +109,10 @@ type ledger struct {
 	spread   map[string]*spreads
 	subnets  []subnetPair    // that differ
 	hosts    map[string]bool // roles that are Windows hosts
+	command  string          // of the current line
+	// knownFields may differ; known is the first frame in which one does.
+	knownFields []string
+	known       *reports.Difference
 	// ping is about the echo whose id and sequence number nobody asked for:
 	// each one may have any.
 	ping string
@@ -157,6 +163,7 @@ type draft struct {
 	spread []spreading
 	// subnets begin with those of the ledger.
 	subnets []subnetPair
+	known   *reports.Difference // a frame in which known fields differ
 }
 
 // subnetPair is a prefix that the service chose on each side.
@@ -219,6 +226,9 @@ func (d *draft) commit() {
 		d.ledger.shifts[s.flow] = s.by
 	}
 	d.ledger.subnets = d.subnets
+	if d.ledger.known == nil {
+		d.ledger.known = d.known
+	}
 	for _, s := range d.spread {
 		sp := d.ledger.spread[s.from]
 		if sp == nil {
