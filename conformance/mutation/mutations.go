@@ -61,7 +61,7 @@ var mutations = []Mutation{
 	{"overlay/no-replication", "OV-11", "sim/vswitch/process.go", "	copies += s.replicate(f, p, w, q)\n", ""},
 	{"overlay/outbound-knob-ignored", "D-22", "sim/hns/compile_pools.go", "if n.Type == hcn.Overlay && !p.overlay {", "if false {"},
 	{"overlay/mtu-knob-ignored", "D-18", "sim/hns/compile_external.go", "c.Profile.Knobs.OverlayMTU == \"always\"", "false"},
-	{"snat/block-size-ignored", "L2B-23", "sim/hns/compile_pools.go", "block: profile.Knobs.VFPPortBlock,", "block: 64,"},
+	{"snat/block-size-ignored", "L2B-23", "sim/hns/compile_pools.go", "VFPICMPNAT, block: profile.Knobs.VFPPortBlock,", "VFPICMPNAT, block: 64,"},
 	{"overlay/low-vsid-accepted", "OV-02", "sim/hcn/validate_policy.go", "	minVSID = 4096\n", "	minVSID = 1\n"},
 
 	// Load balancers and routes.
