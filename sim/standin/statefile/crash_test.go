@@ -48,7 +48,9 @@ func TestPowerFailuresLoseNothingThatWasSynced(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.f.Close()
+		if err := f.release(); err != nil {
+			t.Fatal(err)
+		}
 		data = data[:size+r.Int64N(int64(len(data))-size+1)]
 		for at := size; at < int64(len(data)); at += block {
 			if r.IntN(3) == 0 {

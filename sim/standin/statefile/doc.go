@@ -29,10 +29,15 @@
 // # Reading
 //
 // A crash may leave the last records in pieces, in any order of their blocks.
-// A broken record is therefore the torn end of the file, and is cut off with
-// all that follows, unless a later record proves that it was on the disk when
-// that one was written: then acknowledged changes are damaged, and the file is
-// refused. So is a file that is not one of these, one of a newer version, and
-// one that another process has open (where the system has flock). A refused
-// file is not touched.
+// A broken record is therefore the torn end of the file, and the first write
+// cuts it off with all that follows, unless a later record proves that it was on
+// the disk when that one was written: then acknowledged changes are damaged, and
+// the file is refused. So is a file that is not one of these, one of a newer
+// version, and one that another process has open. A refused file is not touched.
+//
+// # Locking
+//
+// Where the system has flock, NAME.lock beside the file NAME is locked while the
+// file is open, and stays behind empty. It is not the file itself, because that
+// is replaced, and may not be there yet.
 package statefile

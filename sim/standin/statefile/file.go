@@ -20,7 +20,7 @@ type Change struct {
 type Loaded struct {
 	Meta    map[string]string // nil: the file is new
 	Changes []Change          // in order
-	Torn    int64             // bytes of unfinished records that were cut off
+	Torn    int64             // bytes of unfinished records, which the first write cuts off
 }
 
 // File is an open state file. Its methods may be called from several
@@ -32,12 +32,14 @@ type File struct {
 	mu     sync.Mutex
 	synced *sync.Cond // durable or err changed, or syncing ended
 	f      *os.File   // nil before the first Rewrite of a new file
+	lock   *os.File   // held from Open to Close; nil where there are no locks
 	// appended and durable count the records since the file was opened, those
 	// that were there included; the number of a record is that less offset,
 	// because Rewrite makes the numbers begin again.
 	appended, durable, offset int64
 
 	size    int64 // bytes of whole records
+	torn    bool  // behind those is still what a crash left; the next write removes it
 	base    int64 // size after the last Rewrite
 	syncing bool
 	err     error // the file is not to be relied on any more
@@ -52,48 +54,49 @@ type Stats struct {
 
 // Open reads the file at path and prepares it for appending. A file that does
 // not exist, or is empty, is new: Rewrite must come before the first Append.
-// meta is kept in a new file. An error leaves the file as it is.
+// meta is kept in a new file. Until the first Append or Rewrite the file stays as
+// it is: the caller may not want it after all. Where the system has flock, a
+// second Open before Close fails, for a new file too.
 func Open(path string, meta map[string]string) (*File, *Loaded, error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // a new file replaces what is linked to, not the link
 	}
-	file := &File{path: path, meta: meta}
-	file.synced = sync.NewCond(&file.mu)
-	f, err := openLocked(path)
+	held, err := lockFor(path)
 	if errors.Is(err, os.ErrNotExist) {
-		if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
-			return nil, nil, fmt.Errorf("%s: its folder does not exist", path)
-		}
-		return file, &Loaded{}, nil
+		return nil, nil, fmt.Errorf("%s: its folder does not exist", path)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	loaded, err := file.load(f)
+	file := &File{path: path, meta: meta, lock: held}
+	file.synced = sync.NewCond(&file.mu)
+	loaded, err := file.load()
 	if err != nil {
-		f.Close()
-		return nil, nil, err
+		return nil, nil, errors.Join(err, file.release())
 	}
 	return file, loaded, nil
 }
 
-func (file *File) load(f *os.File) (*Loaded, error) {
+// load opens and reads the file, if there is one.
+func (file *File) load() (*Loaded, error) {
+	f, err := os.OpenFile(file.path, os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return &Loaded{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	file.f = f
 	data, err := io.ReadAll(f)
 	if err != nil {
 		return nil, err
 	}
 	if len(data) == 0 {
-		file.f = f
 		return &Loaded{}, nil
 	}
 	c, err := parse(file.path, data)
 	if err != nil {
 		return nil, err
-	}
-	if c.torn > 0 {
-		if err := f.Truncate(c.valid); err != nil {
-			return nil, err
-		}
 	}
 	if _, err := f.Seek(c.valid, io.SeekStart); err != nil {
 		return nil, err
@@ -102,7 +105,7 @@ func (file *File) load(f *os.File) (*Loaded, error) {
 	for _, r := range c.records {
 		loaded.Changes = append(loaded.Changes, Change{r.Host, r.Delta})
 	}
-	file.f, file.appended, file.size, file.base = f, int64(len(c.records)), c.valid, c.valid
+	file.appended, file.size, file.base, file.torn = int64(len(c.records)), c.valid, c.valid, c.torn > 0
 	return loaded, nil
 }
 
@@ -119,12 +122,28 @@ func (file *File) Append(c Change) error {
 	if err != nil {
 		return err
 	}
+	if err := file.cutTorn(); err != nil {
+		return file.named(err)
+	}
 	if _, err := file.f.Write(line); err != nil {
 		return file.takeBack(err)
 	}
 	file.appended++
 	file.size += int64(len(line))
 	file.stats.Records++
+	return nil
+}
+
+// cutTorn removes the torn end. That is on the disk before anything is written
+// in its place: what is left of the end must not follow a whole record.
+func (file *File) cutTorn() error {
+	if !file.torn {
+		return nil
+	}
+	if err := errors.Join(file.f.Truncate(file.size), file.f.Sync()); err != nil {
+		return err
+	}
+	file.torn = false
 	return nil
 }
 
@@ -212,12 +231,12 @@ func (file *File) Rewrite(whole []Change) error {
 	if err != nil {
 		return file.named(err)
 	}
-	if file.f, err = replaceLocked(f, file.f, file.path); err != nil {
+	if file.f, err = replace(f, file.f, file.path); err != nil {
 		file.fail(err)
 		return file.err
 	}
 	file.durable, file.offset = file.appended, file.appended-int64(len(whole))
-	file.size, file.base = size, size
+	file.size, file.base, file.torn = size, size, false
 	file.stats.Rewrites++
 	if err := syncFolder(filepath.Dir(file.path)); err != nil {
 		file.fail(err)
@@ -237,9 +256,6 @@ func (file *File) writeNew(whole []Change) (_ *os.File, size int64, err error) {
 			os.Remove(f.Name())
 		}
 	}()
-	if err := lock(f); err != nil {
-		return nil, 0, err
-	}
 	out := []byte(header)
 	for i := range len(whole) + 1 {
 		r := record{Seq: uint64(i), Meta: file.meta}
@@ -267,17 +283,27 @@ func (file *File) Stats() Stats {
 	return s
 }
 
-// Close syncs and closes the file.
+// Close syncs and closes the file, which others may open then.
 func (file *File) Close() error {
 	err := file.Sync()
 	file.mu.Lock()
 	defer file.mu.Unlock()
-	if file.f == nil {
+	if errors.Is(file.err, os.ErrClosed) {
 		return err
 	}
-	err = errors.Join(err, file.f.Close())
-	file.f = nil
 	file.err = errors.Join(file.err, os.ErrClosed)
+	return errors.Join(err, file.release())
+}
+
+// release closes what is open, the lock last.
+func (file *File) release() error {
+	var err error
+	for _, f := range []*os.File{file.f, file.lock} {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}
+	file.f, file.lock = nil, nil
 	return err
 }
 

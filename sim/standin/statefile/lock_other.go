@@ -6,17 +6,19 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 )
 
-// lock does nothing: there is no flock, and two processes on one file are not
-// told from each other.
-func lock(*os.File) error { return nil }
+// lockFor locks nothing: there is no flock, and two processes on one file are
+// not told from each other.
+func lockFor(path string) (*os.File, error) {
+	_, err := os.Stat(filepath.Dir(path))
+	return nil, err
+}
 
-func openLocked(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDWR, 0) }
-
-// replaceLocked gives the new file the name of the old one. Files that are
-// open cannot be renamed here.
-func replaceLocked(f, old *os.File, path string) (*os.File, error) {
+// replace gives the new file the name of the old one. Files that are open
+// cannot be renamed here.
+func replace(f, old *os.File, path string) (*os.File, error) {
 	err := f.Close()
 	if old != nil {
 		err = errors.Join(err, old.Close())

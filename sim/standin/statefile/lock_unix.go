@@ -9,45 +9,30 @@ import (
 	"syscall"
 )
 
-// lock takes the file for this process.
-func lock(f *os.File) error {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return fmt.Errorf("%s: another process is using this state file: stop it, or name another file", f.Name())
-	}
-	return err
-}
-
-// openLocked opens and locks the file that path names at that moment: another
-// process may be replacing it.
-func openLocked(path string) (*os.File, error) {
-	for range 100 {
-		f, err := os.OpenFile(path, os.O_RDWR, 0)
-		if err != nil {
-			return nil, err
-		}
-		err = lock(f)
-		if err == nil {
-			mine, err1 := f.Stat()
-			named, err2 := os.Stat(path)
-			if err1 == nil && err2 == nil && os.SameFile(mine, named) {
-				return f, nil
-			}
-		}
-		f.Close()
-		if err != nil {
-			return nil, err
-		}
-	}
-	return nil, fmt.Errorf("%s: the file is being replaced all the time", path)
-}
-
-// replaceLocked gives the new file the name of the old one, which may be nil.
-// The lock goes over without a gap.
-func replaceLocked(f, old *os.File, path string) (*os.File, error) {
-	if err := os.Rename(f.Name(), path); err != nil {
-		f.Close()
+// lockFor takes the state file at path for this process, whether it is there or
+// not. What is locked is a file beside it, which is never removed or replaced,
+// as the state file is: whoever opens it finds the lock that is held.
+func lockFor(path string) (*os.File, error) {
+	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
 		return nil, err
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return f, nil
+	}
+	f.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, fmt.Errorf("%s: another process is using this state file: stop it, or name another file", path)
+	}
+	return nil, fmt.Errorf("%s: flock: %w", f.Name(), err)
+}
+
+// replace gives the new file the name of the old one, which may be nil, and
+// returns the one that is in use then.
+func replace(f, old *os.File, path string) (*os.File, error) {
+	if err := os.Rename(f.Name(), path); err != nil {
+		return old, errors.Join(err, f.Close())
 	}
 	if old != nil {
 		old.Close()

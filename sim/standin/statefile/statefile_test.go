@@ -271,6 +271,82 @@ func TestOneProcessOnly(t *testing.T) {
 	}
 }
 
+// TestOneOfManyGetsANewFile: of those who open a file at the same moment, before
+// it is there, one has it, and what it was told is stored stays stored. A lock
+// belongs to an open file, so that goroutines stand for processes.
+func TestOneOfManyGetsANewFile(t *testing.T) {
+	for round := range 100 {
+		path := filepath.Join(t.TempDir(), "state")
+		const n = 4
+		var files [n]*File
+		var errs [n]error
+		var wg sync.WaitGroup
+		begin := make(chan struct{})
+		for i := range n {
+			wg.Go(func() {
+				<-begin
+				f, loaded, err := Open(path, meta)
+				if err != nil {
+					errs[i] = err
+					return
+				}
+				files[i] = f
+				if loaded.Meta != nil {
+					t.Errorf("round %d: somebody else's file was opened", round)
+				}
+				if err := errors.Join(f.Rewrite([]Change{change(0)}), f.Append(change(1)), f.Sync()); err != nil {
+					t.Errorf("round %d: what was opened cannot be used: %v", round, err)
+				}
+			})
+		}
+		close(begin)
+		wg.Wait()
+		opened := 0
+		for i := range n {
+			if files[i] != nil {
+				opened++
+				if err := files[i].Close(); err != nil {
+					t.Error(err)
+				}
+			} else if !strings.Contains(errs[i].Error(), "another process is using this state file") {
+				t.Errorf("round %d: %v", round, errs[i])
+			}
+		}
+		if opened != 1 {
+			t.Fatalf("round %d: %d have the file", round, opened)
+		}
+		loaded, err := open(t, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantChanges(t, loaded, 2)
+	}
+}
+
+// TestATornFileStaysAsItIsUntilItIsWritten: who opens it may find that it is not
+// the one that was meant.
+func TestATornFileStaysAsItIsUntilItIsWritten(t *testing.T) {
+	path := mkFile(t, 2)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	torn := append(whole, "6f1d9a3c 41 {\"seq\":4"...)
+	if err := os.WriteFile(path, torn, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		loaded, err := open(t, path)
+		if err != nil || loaded.Torn != int64(len(torn)-len(whole)) {
+			t.Fatalf("%v %+v", err, loaded)
+		}
+		wantChanges(t, loaded, 3)
+		if after, _ := os.ReadFile(path); !bytes.Equal(after, torn) {
+			t.Fatal("opening and closing has changed it")
+		}
+	}
+}
+
 // TestWritersAtOnce appends and syncs from many goroutines while the file is
 // rewritten again and again.
 func TestWritersAtOnce(t *testing.T) {
@@ -336,7 +412,7 @@ func TestAFileThatCannotGrowSaysSoAndStaysWhole(t *testing.T) {
 		t.Errorf("what could not be taken back is forgotten: %v", err)
 	}
 	bad.Close()
-	good.Close()
+	f.Close()
 	loaded, err := open(t, path)
 	if err != nil {
 		t.Fatal(err)
