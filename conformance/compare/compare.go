@@ -94,7 +94,7 @@ func (c *comparison) step(a, b *Step) bool {
 	c.command = a.Command
 	c.line, c.ping, c.injected = a.Line, "", map[string]bool{}
 	for i := range min(len(a.Calls), len(b.Calls)) {
-		c.fixed.learn(&a.Calls[i], &b.Calls[i])
+		c.forgetPorts(c.fixed.learn(&a.Calls[i], &b.Calls[i]))
 		c.prepare(&a.Calls[i], &b.Calls[i])
 		if l, r := &a.Calls[i], &b.Calls[i]; trouble(l.Err) || trouble(r.Err) {
 			c.trouble(a.Line, l, r)

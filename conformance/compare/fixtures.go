@@ -11,12 +11,11 @@ import (
 	"github.com/hnsim/hnsim/sim/wire"
 )
 
-// "twice 10.0.0.1" is an address that two endpoints have, so that it names
-// nobody; "owner 10.0.0.1" one that an endpoint has.
-//
 // fixtures are the values that both sides were given: what was asked for must
 // come out as it was asked for. Keys are "mac ...", "port 53", "port
-// 10.0.0.1:53", "ip-id ...".
+// 10.0.0.1:53", "ip-id ...". "twice 10.0.0.1" is an address that two endpoints
+// had at one time, so that it names nobody; "owner 10.0.0.1" one that an
+// endpoint has, "owner 10.0.0.1 of h1/ID" says which one.
 type fixtures map[string]bool
 
 func (f fixtures) port(a netip.AddrPort) {
@@ -38,8 +37,9 @@ func (f fixtures) hasPort(addr string, port uint16) bool {
 }
 
 // learn takes in what both sides were asked in the same words. What differs
-// came from variables, and is not fixed.
-func (f fixtures) learn(a, b *Call) {
+// came from variables, and is not fixed. gone are addresses whose owner was
+// deleted.
+func (f fixtures) learn(a, b *Call) (gone []string) {
 	switch {
 	case a.Do != nil && b.Do != nil:
 		f.stimulus(a.Do, b.Do)
@@ -48,9 +48,15 @@ func (f fixtures) learn(a, b *Call) {
 	case a.HCN != nil && b.HCN != nil && string(a.HCN.Body) == string(b.HCN.Body):
 		f.document(a.HCN.Body)
 	}
-	if a.HCN != nil && a.HCN.Kind == "endpoint" && a.HCN.Verb == "create" && a.Err == nil {
-		f.own(a.Result.Document)
+	if a.HCN != nil && a.HCN.Kind == "endpoint" && a.Err == nil {
+		switch a.HCN.Verb {
+		case "create":
+			f.own(a.HCN.Host+"/"+a.Result.ID, a.Result.Document)
+		case "delete":
+			return f.disown(a.HCN.Host + "/" + a.HCN.ID)
+		}
 	}
+	return nil
 }
 
 // shared reports whether an address names nobody: two endpoints have it, or
@@ -61,15 +67,31 @@ func (f fixtures) shared(addr string) bool {
 }
 
 // own notes the addresses of an endpoint.
-func (f fixtures) own(doc []byte) {
+func (f fixtures) own(endpointID string, doc []byte) {
 	var endpoint struct{ IpConfigurations []struct{ IpAddress string } }
 	if json.Unmarshal(doc, &endpoint) != nil {
 		return
 	}
 	for _, c := range endpoint.IpConfigurations {
-		f["twice "+c.IpAddress] = f["owner "+c.IpAddress]
-		f["owner "+c.IpAddress] = true
+		owner := "owner " + c.IpAddress
+		f["twice "+c.IpAddress] = f["twice "+c.IpAddress] || f[owner]
+		f[owner], f[owner+ownedBy+strings.ToLower(endpointID)] = true, true
 	}
+}
+
+const ownedBy = " of "
+
+// disown forgets who had the addresses of an endpoint that is gone, and returns
+// them: the next one that gets them is their only owner again.
+func (f fixtures) disown(endpointID string) (gone []string) {
+	for key := range f {
+		if owner, ok := strings.CutSuffix(key, ownedBy+strings.ToLower(endpointID)); ok {
+			delete(f, key)
+			delete(f, owner)
+			gone = append(gone, strings.TrimPrefix(owner, "owner "))
+		}
+	}
+	return gone
 }
 
 func (f fixtures) node(a, b *backends.Node) {

@@ -203,6 +203,19 @@ func (d *draft) pair(class, left, right string) (why string) {
 	return ""
 }
 
+// forgetPorts undoes the pairs of ports (and echo identifiers) of left
+// addresses: who gets such an address next draws its ports anew.
+func (l *ledger) forgetPorts(addrs []string) {
+	for _, addr := range addrs {
+		for left, p := range l.to {
+			if strings.Contains(left, " "+addr+":") || strings.Contains(left, " "+addr+" ") || strings.Contains(left, " ["+addr+"]:") {
+				delete(l.to, left)
+				delete(l.from, p.value)
+			}
+		}
+	}
+}
+
 // partners reports whether two things are known to be a pair.
 func (d *draft) partners(class, left, right string) bool {
 	p := pairing{class + " " + left, class + " " + right}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/reports"
+	"github.com/hnsim/hnsim/sim/hcn"
 	"github.com/hnsim/hnsim/sim/wire"
 )
 
@@ -160,5 +161,39 @@ func TestOneAddressOfTwoEndpointsNamesNobody(t *testing.T) {
 	}
 	if f := Compare(mk(1, 50001, 50001), mk(1, 50008, 50009), Options{}); f.Difference == nil {
 		t.Error("one endpoint's port became two")
+	}
+}
+
+// An address that goes from one endpoint to the next has one owner at a time:
+// within the life of each, one port is one port.
+func TestAnAddressThatIsGivenAgainHasOneOwner(t *testing.T) {
+	op := func(verb, id string, err error) Call {
+		c := Call{HCN: &backends.HCNOp{Host: "h1", Kind: "endpoint", Verb: verb, ID: id}, Err: err}
+		if verb == "create" {
+			c.Result = backends.HCNResult{ID: "E1", Document: []byte(`{"IpConfigurations":[{"IpAddress":"10.0.0.1"}]}`)}
+		}
+		return c
+	}
+	// The second endpoint comes with the second of the frames.
+	mk := func(deleting error, ports ...uint16) *Transcript {
+		var lines [][][]byte
+		for _, p := range ports {
+			lines = append(lines, one(udp(sport(p))))
+		}
+		s := mkScript(lines...)
+		s.Steps[0].Calls = append(s.Steps[0].Calls, op("create", "", nil))
+		s.Steps[1].Calls = append(s.Steps[1].Calls, op("delete", "e1", deleting), op("create", "", nil))
+		return s
+	}
+	gone := func(ports ...uint16) *Transcript { return mk(nil, ports...) }
+	if f := Compare(gone(50001, 50001, 50001), gone(50007, 50008, 50009), Options{}); f.Difference == nil {
+		t.Error("one port of the second endpoint became two")
+	}
+	if f := Compare(gone(50001, 50001, 50001), gone(50007, 50008, 50008), Options{}); f.Difference != nil {
+		t.Errorf("the second endpoint may not have other ports than the first: %+v", f.Difference)
+	}
+	left := &hcn.Error{Code: hcn.ErrEndpointNotFound}
+	if f := Compare(mk(left, 50001, 50001, 50001), mk(left, 50007, 50008, 50009), Options{}); f.Difference != nil {
+		t.Errorf("an endpoint that was not deleted owns nothing any more: %+v", f.Difference)
 	}
 }
