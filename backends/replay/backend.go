@@ -3,6 +3,8 @@ package replay
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/hnsim/hnsim/backends"
@@ -75,7 +77,8 @@ func (b *Backend) ForScenario(name string) backends.Backend {
 
 // Open gives the recorded worlds of the scenario in their order, and the last
 // one again to those who ask for more: what is recorded once is so every time.
-func (b *Backend) Open(context.Context, backends.WorldConfig) (backends.World, error) {
+// A world of another configuration is none that was recorded.
+func (b *Backend) Open(_ context.Context, cfg backends.WorldConfig) (backends.World, error) {
 	worlds := b.rec.Worlds[b.scenario]
 	if len(worlds) == 0 {
 		return nil, &backends.UnansweredError{Msg: fmt.Sprintf("not in the recording: it has no world of %s", b.scenario)}
@@ -84,5 +87,40 @@ func (b *Backend) Open(context.Context, backends.WorldConfig) (backends.World, e
 	n := b.opened.n[b.scenario]
 	b.opened.n[b.scenario]++
 	b.opened.mu.Unlock()
-	return &world{rec: worlds[min(n, len(worlds)-1)]}, nil
+	rec := worlds[min(n, len(worlds)-1)]
+	if what := changed(rec.Config, cfg); what != "" {
+		return nil, absent("a world with %s", what)
+	}
+	return &world{rec: rec}, nil
+}
+
+// changed says how a configuration differs from the recorded one, if it does in
+// what can change an answer. Tracing cannot: it only shows more.
+func changed(was, now backends.WorldConfig) string {
+	knobs := maps.Clone(was.Knobs)
+	if knobs == nil {
+		knobs = map[string]string{}
+	}
+	maps.Copy(knobs, now.Knobs)
+	for _, name := range slices.Sorted(maps.Keys(knobs)) {
+		if was.Knobs[name] != now.Knobs[name] {
+			return fmt.Sprintf("knob %s at %s; the recorded one has it at %s", name, orDefault(now.Knobs[name]), orDefault(was.Knobs[name]))
+		}
+	}
+	switch {
+	case was.Profile != now.Profile:
+		return fmt.Sprintf("profile %s; the recorded one has %s", now.Profile, was.Profile)
+	case was.Seed != now.Seed:
+		return fmt.Sprintf("seed %d; the recorded one has %d", now.Seed, was.Seed)
+	case was.NoFlowCache != now.NoFlowCache:
+		return fmt.Sprintf("the flow cache off: %t; the recorded one has %t", now.NoFlowCache, was.NoFlowCache)
+	}
+	return ""
+}
+
+func orDefault(knob string) string {
+	if knob == "" {
+		return "its default"
+	}
+	return knob
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
 	"strings"
 	"testing"
@@ -102,6 +103,45 @@ func TestWhatIsNotInTheRecordingIsSaid(t *testing.T) {
 	unanswered("more than was recorded", w.Advance(context.Background(), time.Second), "ends before Advance")
 	_, err = mkWorld(t, b.ForScenario("S-A")).Dump(context.Background(), "nat h1")
 	unanswered("a dump that nobody took", err, "Dump")
+}
+
+func TestAWorldOfAnotherConfigurationIsNotInTheRecording(t *testing.T) {
+	was := backends.WorldConfig{Seed: 1, Profile: hcn.DefaultProfile, Knobs: map[string]string{"natHairpin": "drop", "natMapping": "ADM"}}
+	b := mkReplay(t, func(b backends.Backend) {
+		w, err := b.Open(context.Background(), was)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = w.Close(context.Background())
+	})
+	with := func(change func(*backends.WorldConfig)) error {
+		now := was
+		now.Knobs = maps.Clone(was.Knobs)
+		change(&now)
+		_, err := b.Open(context.Background(), now)
+		return err
+	}
+	tests := []struct {
+		name   string
+		change func(*backends.WorldConfig)
+		want   string // empty: the same world
+	}{
+		{"nothing", func(*backends.WorldConfig) {}, ""},
+		{"tracing", func(c *backends.WorldConfig) { c.Tracing = true }, ""},
+		{"another value", func(c *backends.WorldConfig) { c.Knobs["natMapping"] = "EIM" }, "knob natMapping at EIM; the recorded one has it at ADM"},
+		{"a knob less", func(c *backends.WorldConfig) { delete(c.Knobs, "natHairpin") }, "knob natHairpin at its default; the recorded one has it at drop"},
+		{"a knob more", func(c *backends.WorldConfig) { c.Knobs["natFilteringTcp"] = "EIF" }, "knob natFilteringTcp at EIF; the recorded one has it at its default"},
+		{"profile", func(c *backends.WorldConfig) { c.Profile = "ws2019" }, "profile ws2019; the recorded one has " + hcn.DefaultProfile},
+		{"seed", func(c *backends.WorldConfig) { c.Seed = 2 }, "seed 2; the recorded one has 1"},
+		{"flow cache", func(c *backends.WorldConfig) { c.NoFlowCache = true }, "the flow cache off: true"},
+	}
+	for _, tt := range tests {
+		err := with(tt.change)
+		var u *backends.UnansweredError
+		if tt.want == "" && err != nil || tt.want != "" && (!errors.As(err, &u) || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
+		}
+	}
 }
 
 func TestOneWhoStopsEarlyMayClose(t *testing.T) {
