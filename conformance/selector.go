@@ -9,7 +9,8 @@ import (
 // Selector picks scenarios. One grammar serves the command line, --skip and
 // expectation files:
 //
-//	S-NAT-01            an id (case does not matter)
+//	S-NAT-01            an id (case does not matter), with all its variants
+//	S-NAT-01/idle=60    one variant of it
 //	nat                 an area and everything below it
 //	nat/idle-timeout    a path: area, slash, name of the file
 //	nat/**  S-NAT-*     a pattern over path or id: * within a part, ** over parts, ? one character
@@ -55,11 +56,11 @@ func (s Selector) Matches(spec *Spec) bool {
 	case "label":
 		return slices.ContainsFunc(spec.Labels, match)
 	case "id":
-		return match(spec.ID)
+		return match(spec.ID) || match(spec.Base)
 	case "path":
 		return match(spec.Path)
 	}
-	return match(spec.ID) || match(spec.Path) || strings.HasPrefix(spec.Path, s.value+"/")
+	return match(spec.ID) || match(spec.Base) || match(spec.Path) || strings.HasPrefix(spec.Path, s.value+"/")
 }
 
 // glob matches without regard to case. * and ? do not cross a slash, ** does;
@@ -146,7 +147,7 @@ func suggestSelector(s Selector, specs []*Spec) string {
 		case "label":
 			candidates = append(candidates, spec.Labels...)
 		default:
-			candidates = append(candidates, spec.ID, spec.Path, spec.Area)
+			candidates = append(candidates, spec.Base, spec.ID, spec.Path, spec.Area)
 		}
 	}
 	if found := Suggest(s.value, candidates); found != "" {

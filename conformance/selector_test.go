@@ -16,7 +16,8 @@ func mkSpec(id, path string, rules ...string) *Spec {
 	for _, r := range rules {
 		labels = append(labels, "rule:"+r)
 	}
-	return &Spec{Scenario: reports.Scenario{ID: id, Area: area, Rules: rules, Labels: labels}, Path: path}
+	base, _, _ := strings.Cut(id, "/")
+	return &Spec{Scenario: reports.Scenario{ID: id, Area: area, Rules: rules, Labels: labels}, Path: path, Base: base}
 }
 
 func mkSpecs() []*Spec {
@@ -68,6 +69,30 @@ func TestSelectorsPickWhatTheySay(t *testing.T) {
 				t.Errorf("got %s, want %s", ids(got), tt.want)
 			}
 		})
+	}
+}
+
+func TestAnIDPicksAllVariantsOfItsScenario(t *testing.T) {
+	suite := append(mkSpecs(), mkSpec("S-LB-15/proto=tcp", "lb/other-node"), mkSpec("S-LB-15/proto=udp", "lb/other-node"), mkSpec("S-LB-150", "lb/else"))
+	tests := []struct{ selector, want string }{
+		{"S-LB-15", "S-LB-15/proto=tcp S-LB-15/proto=udp"},
+		{"id:s-lb-15", "S-LB-15/proto=tcp S-LB-15/proto=udp"},
+		{"S-LB-*", "S-LB-15/proto=tcp S-LB-15/proto=udp S-LB-150"},
+		{"S-LB-15/proto=udp", "S-LB-15/proto=udp"},
+		{"id:S-LB-15/proto=tcp", "S-LB-15/proto=tcp"},
+		{"S-LB-15/*", "S-LB-15/proto=tcp S-LB-15/proto=udp"},
+	}
+	for _, tt := range tests {
+		got, err := Select(suite, []string{tt.selector})
+		if err != nil || ids(got) != tt.want {
+			t.Errorf("%s: got %s (%v), want %s", tt.selector, ids(got), err, tt.want)
+		}
+	}
+	for selector, want := range map[string]string{"S-LB-51": "S-LB-15", "S-LB-15/proto=upd": "S-LB-15/proto=udp"} {
+		var nothing *NoMatchError
+		if _, err := Select(suite, []string{selector}); !errors.As(err, &nothing) || nothing.Suggestion != want {
+			t.Errorf("%s: %v", selector, err)
+		}
 	}
 }
 
