@@ -217,8 +217,6 @@ func (d *Differ) watch(ctx context.Context, i int, s *Spec) (*script.Result, *co
 	return raw, w.Transcript()
 }
 
-var sideNames = [2]string{"left", "right"}
-
 // untested says why a side made nothing of a scenario, or "".
 func untested(raw [2]*script.Result) string {
 	var why [2]string

@@ -29,9 +29,6 @@ func (c *Call) name() string {
 	return c.Other
 }
 
-// sameKind reports whether two calls ask for the same kind of thing.
-func (c *Call) sameKind(o *Call) bool { return c.name() == o.name() }
-
 // answers compares what two calls came to.
 func (d *draft) answers(l, r *Call) (rows []reports.FieldPair, equal bool) {
 	if state, done := d.errs(&rows, l.Err, r.Err); done {

@@ -163,7 +163,7 @@ func readGinkgo(dir string) ([]ginkgoSpec, error) {
 func parseGinkgo(raw []byte) ([]ginkgoSpec, error) {
 	var reports []struct{ SpecReports []ginkgoSpec }
 	if err := json.NewDecoder(bytes.NewReader(raw)).Decode(&reports); err != nil {
-		return nil, fmt.Errorf("Ginkgo's report: %w", err)
+		return nil, fmt.Errorf("the report of Ginkgo: %w", err)
 	}
 	var specs []ginkgoSpec
 	for _, r := range reports {
