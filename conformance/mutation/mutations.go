@@ -33,7 +33,7 @@ var mutations = []Mutation{
 	{"snat/destinations-ignored", "L2B-21", "sim/snat/snat.go", "|| contains(o.Destinations, dst) {", "{"},
 	{"snat/any-remote-may-answer", "L2B-25", "sim/snat/snat.go", "Action:      vfp.Block{Reason: vfp.DropNoMapping},", "Action:      vfp.Allow{},"},
 	{"snat/replies-translated", "VFP-07", "sim/snat/snat.go", "in.Rules = append(in.Rules, out.refuse(), out.replies())", "in.Rules = append(in.Rules, out.refuse())"},
-	{"snat/icmp-translated", "L2B-26", "sim/hns/compile_pools.go", "icmp: profile.Knobs.VFPICMPNAT,", "icmp: true,"},
+	{"snat/icmp-translated", "L2B-26", "sim/hns/compile_pools.go", "profile.Knobs.VFPICMPNAT,", "true,"},
 	{"snat/idle-timer-longer", "L2B-24", "sim/hns/compile_pools.go", "idle: int64(profile.Knobs.VFPNATIdle),", "idle: 2 * int64(profile.Knobs.VFPNATIdle),"},
 	{"l2bridge/container-macs-known-outside", "L2B-06", "sim/l2bridge/l2bridge.go", "if macs := b.hidden(); len(macs) > 0 {", "if macs := b.hidden(); len(macs) < 0 {"},
 	{"l2bridge/dhcp-answers-delivered", "L2B-14", "sim/l2bridge/l2bridge.go", "Action: vfp.Block{}, Terminating: true, Cite: \"L2B-14\"", "Action: vfp.Allow{}, Terminating: true, Cite: \"L2B-14\""},
