@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -63,8 +64,8 @@ func (s *space) bridge(name string, mac wire.MAC, mtu int, forwardAll bool) erro
 	if err := s.nl.LinkAdd(b); err != nil {
 		return fmt.Errorf("bridge %s in %s: %w", name, s.name, err)
 	}
-	// Once set it stays, whatever MTU the ports have.
-	if err := s.with(name, "MTU", func(l netlink.Link) error { return s.nl.LinkSetMTU(l, mtu) }); err != nil {
+	// Once changed it stays, whatever MTU the ports have.
+	if err := s.with(name, "MTU", func(l netlink.Link) error { return errors.Join(s.nl.LinkSetMTU(l, mtu-1), s.nl.LinkSetMTU(l, mtu)) }); err != nil {
 		return err
 	}
 	if err := s.noOffloads(name); err != nil {

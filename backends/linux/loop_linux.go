@@ -36,6 +36,7 @@ type loop struct {
 	sources []source
 	pending []sighting
 	buf     []byte
+	late    time.Duration // by which waits overran lately: how busy the machine is
 }
 
 func (l *loop) add(s source) { l.sources = append(l.sources, s) }
@@ -82,7 +83,12 @@ func (l *loop) once(d time.Duration) (bool, error) {
 		fd, events := s.descriptor()
 		fds[i] = unix.PollFd{Fd: int32(fd), Events: events}
 	}
-	n, err := unix.Poll(fds, max(int(d.Milliseconds()), 0))
+	wait := max(int(d.Milliseconds()), 0)
+	begun := time.Now()
+	n, err := unix.Poll(fds, wait)
+	if n == 0 {
+		l.late = max(time.Since(begun)-time.Duration(wait)*time.Millisecond, l.late*7/8)
+	}
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		return false, fmt.Errorf("waiting for packets: %w", err)
 	}
@@ -120,8 +126,10 @@ func (l *loop) until(d time.Duration, done func() bool) error {
 	return nil
 }
 
-// quiet runs the loop until nothing has happened for d.
+// quiet runs the loop until nothing has happened for d, longer on a machine
+// that is late with everything: the kernel's own threads are late there, too.
 func (l *loop) quiet(d time.Duration) error {
+	d += min(4*l.late, 20*d)
 	end := time.Now().Add(longestRest)
 	last := time.Now()
 	for time.Since(last) < d && time.Now().Before(end) {

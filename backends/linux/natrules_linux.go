@@ -157,6 +157,16 @@ func (h *host) hairpin(e *endpoint, m mapping, post *chain) {
 // keepTTL gives back the hop that the routed path takes from packets of VFP
 // endpoints: VFP translates in the switch and counts no hop (rule L2B-08).
 func (h *host) keepTTL(fwd *chain) {
+	for _, b := range h.balanced() {
+		if src := b.source(); !b.direct() && src.IsValid() && !h.owns(src) {
+			fwd.add(ipDst(single(src)), drop("NoMapping", "")) // no connection has undone it
+		}
+		for _, e := range b.backends {
+			if b.direct() && e.remote && b.net.kind == hcn.L2Bridge {
+				fwd.add(mark(diverted), ctStatus(dstNAT), ipDst(single(e.ipv4())), accept()) // routed to another host: that is a hop
+			}
+		}
+	}
 	fwd.add(mark(diverted), etherType(unix.ETH_P_IP), oneHopMore(), accept())
 	for _, p := range h.sortedPorts() {
 		e := p.e

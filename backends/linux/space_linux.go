@@ -38,6 +38,10 @@ var quiet = [][2]string{
 	{"net/ipv4/conf/all/arp_ignore", "1"},
 	{"net/ipv4/conf/all/arp_announce", "2"},
 	{"net/ipv4/tcp_ecn", "0"},
+	// The segments of the contract have no options but the MSS.
+	{"net/ipv4/tcp_timestamps", "0"},
+	{"net/ipv4/tcp_sack", "0"},
+	{"net/ipv4/tcp_window_scaling", "0"},
 	{"net/ipv6/conf/all/accept_dad", "0"},
 	{"net/ipv6/conf/default/accept_dad", "0"},
 	{"net/ipv6/conf/all/router_solicitations", "0"},
