@@ -165,7 +165,7 @@ func (c *Compiler) compileSwitch(p *fabric.HostProgram, s *State, g switchGroup)
 			continue
 		}
 		cfg.Ports = append(cfg.Ports, c.port(n, e, n.Num))
-		c.containerNIC(p, g.name, n, e)
+		c.containerNIC(p, s, g.name, n, e)
 	}
 	sp.Config = cfg
 	p.Switches = append(p.Switches, sp)

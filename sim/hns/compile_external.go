@@ -216,7 +216,7 @@ func (x *external) addPorts(n *Network) error {
 		}
 		pc.Program = prog
 		x.cfg.Ports = append(x.cfg.Ports, pc)
-		x.c.containerNIC(x.p, x.name, n, e, hopRoutes(x.s, e)...)
+		x.c.containerNIC(x.p, x.s, x.name, n, e, hopRoutes(x.s, e)...)
 	}
 	return nil
 }
@@ -295,12 +295,12 @@ func (c *Compiler) port(n *Network, e *Endpoint, zone uint32) vswitch.PortConfig
 
 // containerNIC plugs the endpoint's compartment into its port, once there is
 // a compartment (rule CMP-07). Its routes are the default routes and routes.
-func (c *Compiler) containerNIC(p *fabric.HostProgram, sw string, n *Network, e *Endpoint, routes ...fabric.Route) {
+func (c *Compiler) containerNIC(p *fabric.HostProgram, s *State, sw string, n *Network, e *Endpoint, routes ...fabric.Route) {
 	if e.Compartment == 0 {
 		return
 	}
 	ip := fabric.InterfaceProgram{
-		Compartment: e.Compartment, Name: "vEthernet (" + e.Doc.ID[:min(8, len(e.Doc.ID))] + ")", Switch: sw,
+		Compartment: e.Compartment, Name: "vEthernet (" + c.nicName(s, e) + ")", Switch: sw,
 		Port: EndpointPort(e.Num), MAC: e.MAC, MTU: c.mtu(n, e),
 		Autoconfigure: n.Type == hcn.Transparent, DHCP: usesDHCP(n, e),
 		Forward: onHost(e),
@@ -313,6 +313,28 @@ func (c *Compiler) containerNIC(p *fabric.HostProgram, sw string, n *Network, e 
 	}
 	ip.Routes = append(ip.Routes, routes...)
 	p.Interfaces = append(p.Interfaces, ip)
+}
+
+// nicName is what stands between the brackets of an endpoint's interface. In
+// the host's compartment it is the endpoint's name, by which drivers look for
+// their bridge endpoint, unless something older there has that name; elsewhere
+// nobody looks, and the id keeps pods' interfaces apart.
+func (c *Compiler) nicName(s *State, e *Endpoint) string {
+	id := e.Doc.ID[:min(8, len(e.Doc.ID))]
+	if !onHost(e) || e.Doc.Name == "" || c.adapter(e.Doc.Name) != nil {
+		return id
+	}
+	for _, n := range s.Networks {
+		if n.Doc.Name == e.Doc.Name {
+			return id
+		}
+	}
+	for _, o := range s.Endpoints {
+		if o.Num < e.Num && onHost(o) && o.Doc.Name == e.Doc.Name {
+			return id
+		}
+	}
+	return e.Doc.Name
 }
 
 // usesDHCP reports whether the container has to ask the network for its IPv4
