@@ -46,6 +46,16 @@ func Functions() []string {
 	return names
 }
 
+// Closes reports whether a function closes the handle that it is given.
+func Closes(function string) bool {
+	for _, prefix := range []string{"HcnClose", "HcsClose", "HcnUnregister", "HcsUnregister", "HcnRelease"} {
+		if strings.HasPrefix(function, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // objectNames has the parts of the five families of functions in A.2.
 var objectNames = []struct {
 	kind         hns.Kind
@@ -95,49 +105,73 @@ func (s *Server) call(ses *session, host *Host, req *Request) Response {
 	if req.Function == waitFunction {
 		return s.wait(ses, req)
 	}
-	resp := s.callLocked(ses, host, req)
-	if err := s.durable(); err != nil {
-		return failure(err)
-	}
-	return resp
-}
-
-func (s *Server) durable() error {
-	if s.cfg.Durable == nil {
-		return nil
-	}
-	return s.cfg.Durable()
-}
-
-func (s *Server) callLocked(ses *session, host *Host, req *Request) Response {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cfg.Before != nil {
-		s.cfg.Before()
-	}
-	start := s.cfg.Now()
 	c := &call{srv: s, ses: ses, host: host, req: req, resp: Response{Texts: []Text{Null, Null}}}
-	if h := ses.table[req.Handle]; h != nil {
-		c.on = strings.TrimSpace(string(h.kind) + " " + h.id)
-	}
-	if err := c.run(); err != nil {
-		c.resp = failure(err)
-		if req.Function == "HNSCall" {
-			c.resp.Texts[0] = c.resp.Texts[1] // its only output is the envelope
-		}
-		if strings.HasPrefix(req.Function, "Hcs") {
-			c.resp.Texts[1] = Str(hcsError(err))
-		}
-	}
-	s.recorded(c.record(start, s.cfg.Now().Sub(start)))
+	s.carryOut(&job{run: c.answer, fail: c.fail, record: c.record})
 	return c.resp
 }
 
-// recorded counts a call and passes it on.
-func (s *Server) recorded(c Call) {
-	s.stats.Calls++
-	if s.cfg.OnCall != nil {
-		s.cfg.OnCall(c)
+// job is a call or an operation. Its functions run with the server's lock held.
+type job struct {
+	run    func()
+	fail   func(error) // the outcome is this error after all
+	record func() Call // of the outcome, without Time and Took
+}
+
+// carryOut does a job alone, after Before, and returns when what it did is
+// durable and it has been recorded, with the outcome that its caller is told.
+func (s *Server) carryOut(j *job) {
+	var start time.Time
+	var took time.Duration
+	record := func() {
+		c := j.record()
+		c.Time, c.Took = start, took
+		s.stats.Calls++
+		if s.cfg.OnCall != nil {
+			s.cfg.OnCall(c)
+		}
+	}
+	s.Look(func() {
+		if s.cfg.Before != nil {
+			s.cfg.Before()
+		}
+		start = s.cfg.Now()
+		j.run()
+		took = s.cfg.Now().Sub(start)
+		if s.cfg.Durable == nil {
+			record()
+		}
+	})
+	if s.cfg.Durable == nil {
+		return
+	}
+	err := s.cfg.Durable()
+	s.Look(func() {
+		if err != nil {
+			j.fail(err)
+		}
+		record()
+	})
+}
+
+func (c *call) answer() {
+	if h := c.ses.table[c.req.Handle]; h != nil {
+		c.on = strings.TrimSpace(string(h.kind) + " " + h.id)
+	}
+	if err := c.run(); err != nil {
+		c.fail(err)
+	}
+}
+
+// fail makes an error the answer, in the form that the function has for it. A
+// handle that was to be the answer is closed: nobody learns of it.
+func (c *call) fail(err error) {
+	c.srv.drop(c.ses, c.resp.Handle)
+	c.resp = failure(err)
+	if c.req.Function == "HNSCall" {
+		c.resp.Texts[0] = c.resp.Texts[1] // its only output is the envelope
+	}
+	if strings.HasPrefix(c.req.Function, "Hcs") {
+		c.resp.Texts[1] = Str(hcsError(err))
 	}
 }
 
@@ -152,8 +186,8 @@ func (c *call) run() error {
 	return f.run(c)
 }
 
-func (c *call) record(start time.Time, took time.Duration) Call {
-	r := Call{Time: start, Took: took, Session: c.ses.id, Host: c.host.Name, Function: c.req.Function, GUID: guidText(c.req.GUID),
+func (c *call) record() Call {
+	r := Call{Session: c.ses.id, Host: c.host.Name, Function: c.req.Function, GUID: guidText(c.req.GUID),
 		Handle: c.req.Handle, On: c.on, HResult: fmt.Sprintf("0x%08x", c.resp.HResult), New: c.resp.Handle, NewID: c.made}
 	for _, t := range c.req.Texts {
 		r.Args = append(r.Args, t.Value)

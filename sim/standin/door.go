@@ -162,28 +162,20 @@ func (s *Server) Do(op *Operation) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.doLocked(host, op)
-	if e := s.durable(); e != nil {
-		return nil, e
-	}
-	return out, err
-}
-
-func (s *Server) doLocked(host *Host, op *Operation) ([]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cfg.Before != nil {
-		s.cfg.Before()
-	}
-	start := s.cfg.Now()
-	out, err := op.Run(host)
-	c := Call{Time: start, Took: s.cfg.Now().Sub(start), Via: op.Via, Host: host.Name, Function: op.Function,
-		GUID: op.ID, NewID: op.NewID, Args: op.Args, HResult: "0x00000000", Result: string(out)}
-	if err != nil {
-		e := hcn.AsError(err)
-		c.HResult, c.Error = fmt.Sprintf("0x%08x", uint32(e.Code)), string(e.ErrorRecord())
-	}
-	s.recorded(c)
+	var out []byte
+	s.carryOut(&job{
+		run:  func() { out, err = op.Run(host) },
+		fail: func(e error) { out, err = nil, e },
+		record: func() Call {
+			c := Call{Via: op.Via, Host: host.Name, Function: op.Function, GUID: op.ID, NewID: op.NewID, Args: op.Args,
+				HResult: "0x00000000", Result: string(out)}
+			if err != nil {
+				e := hcn.AsError(err)
+				c.HResult, c.Error = fmt.Sprintf("0x%08x", uint32(e.Code)), string(e.ErrorRecord())
+			}
+			return c
+		},
+	})
 	return out, err
 }
 

@@ -152,7 +152,8 @@ func TestAHandleIsThatOfOneObject(t *testing.T) {
 func TestAnAnswerWaitsUntilTheChangeIsDurable(t *testing.T) {
 	l := newLab(t, hcn.WS2025)
 	var fail error
-	s := l.start(Config{Durable: func() error { return fail }})
+	var calls []Call
+	s := l.start(Config{Durable: func() error { return fail }, OnCall: func(c Call) { calls = append(calls, c) }})
 	c, err := Dial(s.Addr(), s.Token(), "", 1)
 	if err != nil {
 		t.Fatal(err)
@@ -164,4 +165,48 @@ func TestAnAnswerWaitsUntilTheChangeIsDurable(t *testing.T) {
 	if _, err := s.Do(&Operation{Run: func(*Host) ([]byte, error) { return nil, nil }}); err == nil {
 		t.Error("an operation is acknowledged that is not on the disk")
 	}
+	// The answer has the form of the function.
+	if r := cl.do(Request{Function: "HNSCall", Texts: texts("GET", "/networks/", "")}); hcn.Code(r.HResult) != hcn.ErrFail ||
+		!strings.HasPrefix(r.Texts[0].Value, `{"Success":false`) {
+		t.Errorf("HNSCall: %+v", r)
+	}
+	if r := cl.do(Request{Function: "HcsEnumerateComputeSystems", Texts: texts("")}); hcn.Code(r.HResult) != hcn.ErrFail ||
+		!strings.HasPrefix(r.Texts[1].Value, `{"Error":-2147467259,`) {
+		t.Errorf("HcsEnumerateComputeSystems: %+v", r)
+	}
+	if n := s.Stats().Handles; n != 1 {
+		t.Errorf("%d handles are open: one was given out", n)
+	}
+	if len(calls) != 5 || calls[0].HResult != "0x00000000" {
+		t.Fatalf("recorded: %+v", calls)
+	}
+	for _, c := range calls[1:] {
+		if c.HResult != "0x80004005" || !strings.Contains(c.Error, "short write") || c.New != 0 {
+			t.Errorf("recorded: %+v", c)
+		}
+	}
+}
+
+// TestGuestServicesOfHostsAreApart: what is deleted on one host is there on the
+// other, under the same id.
+func TestGuestServicesOfHostsAreApart(t *testing.T) {
+	l := newLab(t, hcn.WS2025)
+	l.Server.cfg.Hosts = append(l.Server.cfg.Hosts, Host{"h2", l.service})
+	handles := map[string]uint64{}
+	clients := map[string]*client{}
+	for i, host := range []string{"h1", "h2"} {
+		conn, err := Dial(l.Addr(), l.Token(), host, uint64(i)+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		clients[host] = &client{conn, t}
+		handles[host] = clients[host].must(Request{Function: "HcnCreateGuestNetworkService", GUID: guid(id1), Texts: texts("{}")}).Handle
+	}
+	clients["h1"].must(Request{Function: "HcnDeleteGuestNetworkService", GUID: guid(id1)})
+	query := func(host string) Request {
+		return Request{Function: "HcnQueryGuestNetworkServiceProperties", Handle: handles[host], Texts: texts("")}
+	}
+	clients["h1"].mustFail(hcn.ErrObjectUsedAfterUnload, query("h1"))
+	clients["h2"].must(query("h2"))
 }

@@ -93,7 +93,7 @@ func (c *call) createGuest() error {
 		return hcn.Errorf(hcn.ErrAlreadyExists, "guest network service %s", id)
 	}
 	doc["ID"], doc["State"] = id, slices.Index(guestStates, "Created")
-	if err := c.answerHandle(&handle{kind: guestServiceHandle, id: id}); err != nil {
+	if err := c.answerHandle(&handle{kind: guestServiceHandle, id: id, host: c.host.Name}); err != nil {
 		return err
 	}
 	c.srv.guests[c.guestKey(id)] = &guestService{doc}
@@ -119,7 +119,7 @@ func (c *call) openGuest() error {
 	if c.srv.guests[c.guestKey(c.guid())] == nil {
 		return noGuest(c.guid())
 	}
-	return c.answerHandle(&handle{kind: guestServiceHandle, id: c.guid()})
+	return c.answerHandle(&handle{kind: guestServiceHandle, id: c.guid(), host: c.host.Name})
 }
 
 func (c *call) guest() (string, *guestService, error) {
@@ -185,7 +185,7 @@ func (c *call) deleteGuest() error {
 	delete(c.srv.guests, c.guestKey(id))
 	for _, ses := range c.srv.sessions {
 		for _, h := range ses.table {
-			if h.kind == guestServiceHandle && h.id == id {
+			if h.kind == guestServiceHandle && h.host == c.host.Name && h.id == id {
 				h.dead = true
 			}
 		}

@@ -163,6 +163,9 @@ func (r *Relay) see(session uint64, start time.Time, body, answer []byte) {
 	if resp.Handle != 0 {
 		r.handles[sessionHandle{session, resp.Handle}] = strings.TrimSpace(string(handleOf(req.Function)) + " " + c.GUID)
 	}
+	if resp.HResult == 0 && Closes(req.Function) {
+		delete(r.handles, sessionHandle{session, req.Handle})
+	}
 	r.cfg.OnCall(c)
 }
 

@@ -79,6 +79,48 @@ func TestARelayPassesCallsOnAndSeesThem(t *testing.T) {
 	}
 }
 
+// TestARelayForgetsHandlesThatAreClosed: a program may open and close for days.
+func TestARelayForgetsHandlesThatAreClosed(t *testing.T) {
+	l := newLab(t, hcn.WS2025)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewRelay(RelayConfig{Listener: ln, Host: "h1", OnCall: func(Call) {}, Dial: func() (net.Conn, error) { return net.Dial("tcp", l.Addr()) }})
+	go func() { _ = r.Serve() }()
+	t.Cleanup(func() { r.Close() })
+	conn, err := Dial(ln.Addr().String(), l.Token(), "", 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	l.AddContainer("c1")
+	c := &client{conn, t}
+	network := c.must(Request{Function: "HcnCreateNetwork", Texts: texts(natDoc)}).Handle
+	guest := c.must(Request{Function: "HcnCreateGuestNetworkService", GUID: guid(id1), Texts: texts("{}")}).Handle
+	port := c.must(Request{Function: "HcnReserveGuestNetworkServicePort", Handle: guest, Number: 1 | 1<<8 | 8080<<16}).Handle
+	callback := c.must(Request{Function: "HcnRegisterServiceCallback"}).Handle
+	system := c.must(Request{Function: "HcsOpenComputeSystem", Texts: texts("c1")}).Handle
+	watch := c.must(Request{Function: "HcsRegisterComputeSystemCallback", Handle: system}).Handle
+	c.mustFail(hcn.ErrInvalidHandle, Request{Function: "HcnCloseEndpoint", Handle: network})
+	r.mu.Lock()
+	if len(r.handles) != 6 {
+		t.Errorf("6 handles are open, the relay knows %v", r.handles)
+	}
+	r.mu.Unlock()
+	for handle, function := range map[uint64]string{
+		network: "HcnCloseNetwork", guest: "HcnCloseGuestNetworkService", port: "HcnReleaseGuestNetworkServicePortReservationHandle",
+		callback: "HcnUnregisterServiceCallback", system: "HcsCloseComputeSystem", watch: "HcsUnregisterComputeSystemCallback",
+	} {
+		c.must(Request{Function: function, Handle: handle})
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.handles) != 0 {
+		t.Errorf("all is closed, the relay knows %v", r.handles)
+	}
+}
+
 func TestARelayPassesRefusalsOn(t *testing.T) {
 	l := newLab(t, hcn.WS2025)
 	addr, seen := relayTo(t, l, true)

@@ -37,11 +37,12 @@ type Config struct {
 	// Before runs before every call, with all calls shut out: the place to
 	// move virtual time.
 	Before func()
-	// OnCall receives every call after it, one after another.
+	// OnCall receives every call after it, one after another: a call that began
+	// when another had been answered comes after that one.
 	OnCall func(Call)
 	// Durable runs after every call, outside of the calls' lock and before the
 	// answer goes out: the place to wait until the change is on the disk. Its
-	// error becomes the answer.
+	// error becomes the answer, and what OnCall receives.
 	Durable func() error
 	// HTTP takes over connections that speak HTTP instead of the protocol of
 	// the DLLs; nil refuses them.
@@ -393,12 +394,18 @@ func (s *Server) leave(ses *session) {
 	}
 	delete(s.sessions, ses.id)
 	s.stats.Leaked += uint64(len(ses.table))
-	for _, h := range ses.table {
-		if h.sub != nil {
-			h.sub.close()
-			s.unsubscribe(h.sub)
-		}
+	for v := range ses.table {
+		s.drop(ses, v)
 	}
+}
+
+// drop closes a handle that its client will not close; 0 is none.
+func (s *Server) drop(ses *session, v uint64) {
+	if h := ses.table[v]; h != nil && h.sub != nil {
+		h.sub.close()
+		s.unsubscribe(h.sub)
+	}
+	delete(ses.table, v)
 }
 
 // refuse tells a client why its connection ends. Connections that merely

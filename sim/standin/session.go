@@ -26,6 +26,7 @@ type handle struct {
 	kind handleKind
 	id   string // of the object, lower case
 	num  uint32 // of an object of HNS: tells it from a later one with the same id
+	host string // of a guest network service
 	dead bool   // its guest network service was deleted
 	sub  *subscription
 	res  reservation

@@ -59,7 +59,7 @@ func (l *Log) Add(c *standin.Call) {
 	if c.New != 0 {
 		l.open = append(l.open, openHandle{c.Session, c.New, Handle{opened(c), c.Function}})
 	}
-	if closes(c.Function) {
+	if standin.Closes(c.Function) {
 		l.open = slices.DeleteFunc(l.open, func(o openHandle) bool { return o.session == c.Session && o.handle == c.Handle })
 	}
 }
@@ -132,11 +132,6 @@ func opened(c *standin.Call) string {
 		}
 	}
 	return c.Function
-}
-
-func closes(function string) bool {
-	return strings.HasPrefix(function, "HcnClose") || strings.HasPrefix(function, "HcsClose") ||
-		strings.HasPrefix(function, "HcnUnregister")
 }
 
 // failureOf says whether and how a call was refused. HNSCall says so in its

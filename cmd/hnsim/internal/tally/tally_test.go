@@ -135,3 +135,24 @@ func TestTheTextFitsEightyColumns(t *testing.T) {
 		t.Errorf("got\n%s", got)
 	}
 }
+
+// TestEveryFunctionThatClosesEndsAHandle goes through all of them, so that none
+// is forgotten.
+func TestEveryFunctionThatClosesEndsAHandle(t *testing.T) {
+	closing := 0
+	for _, name := range standin.Functions() {
+		if !strings.Contains(name, "Close") && !strings.Contains(name, "Unregister") && !strings.Contains(name, "Release") {
+			continue
+		}
+		closing++
+		var l Log
+		l.Add(&standin.Call{Session: 1, Function: "HcnOpenNetwork", HResult: "0x00000000", New: 16})
+		l.Add(&standin.Call{Session: 1, Function: name, HResult: "0x00000000", Handle: 16})
+		if open := l.Open(); len(open) != 0 {
+			t.Errorf("after %s: %+v", name, open)
+		}
+	}
+	if closing != 12 {
+		t.Errorf("%d functions close handles, expected 12", closing)
+	}
+}
