@@ -354,6 +354,74 @@ func TestAFullDiskIsToldAtTheEndAndDisturbsNothing(t *testing.T) {
 	}
 }
 
+// A recording that no reader takes must fail when it is made, and what it has
+// up to there must be usable.
+func TestWhatNoReaderTakesIsNotWritten(t *testing.T) {
+	tests := []struct {
+		name  string
+		limit int64
+		fill  func(*Writer)
+		want  string
+	}{
+		{"a long line", MaxBytes, func(w *Writer) {
+			w.add(&record{World: w.open(opening{Scenario: "S-A"}), Call: "Dump", Args: []byte(`"` + strings.Repeat("x", MaxLine) + `"`)})
+		}, "Dump of world 1: more than 16 MB in one line"},
+		{"a long file", 1 << 15, func(w *Writer) {
+			n := w.open(opening{Scenario: "S-A"})
+			for range 5000 {
+				w.add(&record{World: n, Call: "Advance", Args: []byte("1")})
+			}
+		}, "Advance of world 1: more than"},
+		{"too many worlds", MaxBytes, func(w *Writer) {
+			for range MaxWorlds + 1 {
+				w.open(opening{Scenario: "S-A"})
+			}
+		}, "S-A: more than 200000 worlds"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var file bytes.Buffer
+			w, err := newWriter(&file, mkHeader(t), tt.limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tt.fill(w)
+			var limit *LimitError
+			if err := w.Close(); !errors.As(err, &limit) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+			var torn *TornError
+			if rec, err := read(&file, tt.limit); !errors.As(err, &torn) || len(rec.Worlds["S-A"]) == 0 {
+				t.Errorf("what was written before cannot be read: %v", err)
+			}
+		})
+	}
+}
+
+// What the writer takes to the last byte, the reader takes.
+func TestAFullRecordingIsRead(t *testing.T) {
+	const limit = 1 << 15
+	call := &record{World: 1, Call: "Advance", Args: []byte("1")}
+	for calls := range 2000 {
+		var file bytes.Buffer
+		w, err := newWriter(&file, mkHeader(t), limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.open(opening{Scenario: "S-A"})
+		for range calls {
+			w.add(call)
+		}
+		if w.Close() != nil {
+			return
+		}
+		if _, err := read(&file, limit); err != nil {
+			t.Fatalf("%d calls: %v", calls, err)
+		}
+	}
+	t.Error("there is no limit")
+}
+
 func FuzzRead(f *testing.F) {
 	z, err := gzip.NewReader(bytes.NewReader(mkRecording(f, visit)))
 	if err != nil {
