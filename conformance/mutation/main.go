@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sort"
 	"strings"
 	"time"
 )
@@ -43,27 +42,6 @@ func main() {
 		notice, unbroken = differing, nil
 	}
 	os.Exit(mutate(pick(*run, *sample), *run, *list, *jobs, os.Stdout))
-}
-
-// notice runs the suite with a broken model and lists the scenarios that show
-// it.
-var notice = func(bin, dir string, _ Mutation) ([]string, error) { return failingAnywhere(bin, dir) }
-
-// unbroken checks that the unbroken model shows nothing. A comparison needs no
-// check: it is with whatever the unbroken model does.
-var unbroken = failingAnywhere
-
-// profiles are tried in this order until one shows a mutation: some scenarios
-// are for newer or older builds than the usual one.
-var profiles = []string{"ws2022", "ws2025", "ws2019"}
-
-func failingAnywhere(bin, dir string) (red []string, err error) {
-	for _, profile := range profiles {
-		if red, err = failing(bin, dir, selectors, "--profile", profile); len(red) > 0 || err != nil {
-			return red, err
-		}
-	}
-	return nil, nil
 }
 
 // pick takes the mutations whose name contains a text, at most n of them,
@@ -202,22 +180,22 @@ func try(root, dir string, m Mutation) ([]string, error) {
 	if err := os.WriteFile(overlayFile, overlay, 0o644); err != nil {
 		return nil, err
 	}
-	bin := filepath.Join(dir, "hnsim")
+	bin := filepath.Join(dir, program)
 	if err := build(root, bin, "-overlay", overlayFile); err != nil {
 		return nil, err
 	}
-	return notice(bin, dir, m)
+	return notice(&suite{bin: bin, dir: dir, unbroken: filepath.Join(filepath.Dir(dir), program)}, m)
 }
 
 func mustBeGreen(root, dir string) error {
-	bin := filepath.Join(dir, "hnsim")
+	bin := filepath.Join(dir, program)
 	if err := build(root, bin); err != nil {
 		return err
 	}
 	if unbroken == nil {
 		return nil
 	}
-	red, err := unbroken(bin, dir)
+	red, err := unbroken(&suite{bin: bin, dir: dir})
 	if err == nil && len(red) > 0 {
 		err = fmt.Errorf("failing: %s", shorten(red, 10))
 	}
@@ -232,106 +210,6 @@ func build(root, bin string, flags ...string) error {
 		return fmt.Errorf("build: %w\n%s", err, out)
 	}
 	return nil
-}
-
-// runTimeout bounds one run of the suite: a broken model may loop.
-const runTimeout = 5 * time.Minute
-
-// failing runs the suite and lists the scenarios that did not pass.
-func failing(bin, dir string, what []string, more ...string) ([]string, error) {
-	args := append([]string{"run", "--format", "json", "--out", filepath.Join(dir, "out")}, append(more, what...)...)
-	var sum struct {
-		Results []struct{ ID, Status string }
-	}
-	crash, err := output(&sum, bin, dir, args)
-	if err != nil || crash != nil {
-		return crash, err
-	}
-	var red []string
-	for _, r := range sum.Results {
-		if r.Status != "passed" && r.Status != "skipped" && r.Status != "xfail" {
-			red = append(red, r.ID)
-		}
-	}
-	sort.Strings(red)
-	return red, nil
-}
-
-// differing compares the broken model with a recording of the unbroken one and
-// lists the scenarios in which something else was observed. The scenarios of
-// the rule that was broken come first: they mostly suffice, and are few.
-func differing(bin, dir string, m Mutation) ([]string, error) {
-	if len(selectors) > 0 {
-		return differingIn(bin, dir, selectors)
-	}
-	rule := []string{"rule:" + m.Rule}
-	// With one seed on both sides ports are the same, too: which one is taken
-	// shows only if they are not mapped.
-	for _, strict := range []string{"timestamps", "ports"} {
-		if red, err := differingIn(bin, dir, rule, "--strict", strict); err == nil && len(red) > 0 {
-			return red, nil
-		}
-	}
-	return differingIn(bin, dir, nil)
-}
-
-func differingIn(bin, dir string, what []string, more ...string) ([]string, error) {
-	file := filepath.Join(dir, "unbroken.hnsrec")
-	// Whether the unbroken model passes does not matter here.
-	if _, err := failing(filepath.Join(filepath.Dir(dir), "hnsim"), dir, what, "--record", file); err != nil {
-		return nil, fmt.Errorf("recording the unbroken model: %w", err)
-	}
-	args := append([]string{"diff", "--format", "json", "--left", file, "--right", "sim"}, append(more, what...)...)
-	var diff struct {
-		Scenarios []struct{ ID, Verdict string }
-	}
-	crash, err := output(&diff, bin, dir, args)
-	if err != nil || crash != nil {
-		return crash, err
-	}
-	var red []string
-	for _, c := range diff.Scenarios {
-		if c.Verdict == "differ" {
-			red = append(red, c.ID)
-		}
-	}
-	sort.Strings(red)
-	return red, nil
-}
-
-// usageCode is how the program ends when it was not asked well: that says
-// nothing about the model.
-const usageCode = 2
-
-// output runs the program on the suite and reads the JSON that it prints. A
-// model that crashes or hangs has been noticed too.
-func output(into any, bin, dir string, args []string) (crash []string, err error) {
-	cmd := exec.Command(bin, args...)
-	cmd.Dir = dir
-	var stdout, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	timer := time.AfterFunc(runTimeout, func() { _ = cmd.Process.Kill() })
-	err = cmd.Wait()
-	if !timer.Stop() {
-		return []string{"(the suite hung)"}, nil
-	}
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return nil, err
-	}
-	if exit != nil && exit.ExitCode() == usageCode {
-		return nil, fmt.Errorf("%s: %s", strings.Join(args, " "), strings.TrimSpace(stderr.String()))
-	}
-	if jerr := json.Unmarshal([]byte(stdout.String()), into); jerr != nil {
-		if exit != nil {
-			return []string{"(the suite crashed)"}, nil
-		}
-		return nil, fmt.Errorf("the suite's JSON: %w", jerr)
-	}
-	return nil, nil
 }
 
 func moduleRoot() (string, error) {

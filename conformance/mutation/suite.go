@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+)
+
+// program is the file name of every build.
+const program = "hnsim"
+
+// suite runs the scenarios with one build of the program.
+type suite struct {
+	bin, dir string
+	unbroken string // the build without a mutation; empty if bin is that
+}
+
+// notice runs the suite with a broken model and lists the scenarios that show
+// it.
+var notice = func(s *suite, _ Mutation) ([]string, error) { return s.failingAnywhere() }
+
+// unbroken checks that the unbroken model shows nothing. A comparison needs no
+// check: it is with whatever the unbroken model does.
+var unbroken = (*suite).failingAnywhere
+
+// profiles are tried in this order until one shows a mutation: some scenarios
+// are for newer or older builds than the usual one.
+var profiles = []string{"ws2022", "ws2025", "ws2019"}
+
+func (s *suite) failingAnywhere() (red []string, err error) {
+	for _, profile := range profiles {
+		if red, err = s.failing(selectors, "--profile", profile); len(red) > 0 || err != nil {
+			return red, err
+		}
+	}
+	return nil, nil
+}
+
+// failing runs the suite and lists the scenarios that did not pass.
+func (s *suite) failing(what []string, more ...string) ([]string, error) {
+	args := append([]string{"run", "--format", "json", "--out", filepath.Join(s.dir, "out")}, append(more, what...)...)
+	var sum struct {
+		Results []struct{ ID, Status string }
+	}
+	crash, err := s.output(&sum, args)
+	if err != nil || crash != nil {
+		return crash, err
+	}
+	var red []string
+	for _, r := range sum.Results {
+		if r.Status != "passed" && r.Status != "skipped" && r.Status != "xfail" {
+			red = append(red, r.ID)
+		}
+	}
+	sort.Strings(red)
+	return red, nil
+}
+
+// differing compares the broken model with a recording of the unbroken one and
+// lists the scenarios in which something else was observed. The scenarios of
+// the rule that was broken come first: they mostly suffice, and are few.
+func differing(s *suite, m Mutation) ([]string, error) {
+	if len(selectors) > 0 {
+		return s.differing(selectors)
+	}
+	rule := []string{"rule:" + m.Rule}
+	// With one seed on both sides ports are the same, too: which one is taken
+	// shows only if they are not mapped.
+	for _, strict := range []string{"timestamps", "ports"} {
+		if red, err := s.differing(rule, "--strict", strict); err != nil || len(red) > 0 {
+			return red, err
+		}
+	}
+	return s.differing(nil)
+}
+
+func (s *suite) differing(what []string, more ...string) ([]string, error) {
+	file := filepath.Join(s.dir, "unbroken.hnsrec")
+	recorded := suite{bin: s.unbroken, dir: s.dir}
+	// Whether the unbroken model passes does not matter here.
+	if _, err := recorded.failing(what, "--record", file); err != nil {
+		return nil, fmt.Errorf("recording the unbroken model: %w", err)
+	}
+	args := append([]string{"diff", "--format", "json", "--left", file, "--right", "sim"}, append(more, what...)...)
+	var diff struct {
+		Scenarios []struct{ ID, Verdict string }
+	}
+	crash, err := s.output(&diff, args)
+	if err != nil || crash != nil {
+		return crash, err
+	}
+	var red []string
+	for _, c := range diff.Scenarios {
+		if c.Verdict == "differ" {
+			red = append(red, c.ID)
+		}
+	}
+	sort.Strings(red)
+	return red, nil
+}
+
+// runTimeout bounds one run of the suite: a broken model may loop. The unbroken
+// one must be fasterBy times as fast for that to mean anything.
+var runTimeout = 5 * time.Minute
+
+const fasterBy = 4
+
+// output runs the program on the suite and reads the JSON that it prints. A
+// model that crashes or hangs has been noticed too. A program that only says
+// what it does not like (its usage, a file, the machine) says nothing about the
+// model.
+func (s *suite) output(into any, args []string) (crash []string, err error) {
+	ran, err := s.run(s.bin, args)
+	if err != nil {
+		return nil, err
+	}
+	if ran.hung {
+		return s.hung(args)
+	}
+	bad := json.Unmarshal([]byte(ran.stdout), into)
+	switch {
+	case bad == nil:
+		return nil, nil
+	case ran.panicked() && s.unbroken != "":
+		return []string{"(the suite crashed)"}, nil
+	case ran.exit == nil:
+		return nil, fmt.Errorf("the suite's JSON: %w", bad)
+	}
+	return nil, fmt.Errorf("%s %s: %w: %s", program, strings.Join(args, " "), ran.exit, strings.TrimSpace(ran.stderr))
+}
+
+// hung tells a model that loops from a machine that is busy: the unbroken model
+// does the same at once, with time to spare.
+func (s *suite) hung(args []string) ([]string, error) {
+	if s.unbroken == "" {
+		return nil, fmt.Errorf("the unbroken model takes longer than %v", runTimeout)
+	}
+	ran, err := s.run(s.unbroken, args)
+	switch {
+	case err != nil:
+		return nil, err
+	case ran.hung || ran.took > runTimeout/fasterBy:
+		return nil, fmt.Errorf("no end after %v, and the unbroken model took %v: too slow a machine to tell", runTimeout, ran.took.Round(time.Millisecond))
+	}
+	return []string{"(the suite hung)"}, nil
+}
+
+// ran is what came of one run.
+type ran struct {
+	stdout, stderr string
+	exit           *exec.ExitError // nil: success
+	hung           bool
+	took           time.Duration
+}
+
+func (s *suite) run(bin string, args []string) (*ran, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, bin, args...)
+	cmd.Dir, cmd.WaitDelay = s.dir, time.Second
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	start := time.Now()
+	err := cmd.Run()
+	r := &ran{stdout: stdout.String(), stderr: stderr.String(), hung: ctx.Err() != nil, took: time.Since(start)}
+	if err != nil && !r.hung && !errors.As(err, &r.exit) {
+		return nil, err
+	}
+	return r, nil
+}
+
+// panicked reports whether the Go runtime ended the program: its exit code is
+// that of bad usage, but it lists goroutines.
+func (r *ran) panicked() bool {
+	return r.exit != nil && strings.Contains("\n"+r.stderr, "\ngoroutine ")
+}
