@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -138,7 +137,8 @@ func (w *world) packets(in *space, s backends.Stimulus) ([][]byte, netip.AddrPor
 		w.ephem++
 		port = w.ephem
 	}
-	f, err := w.build(s, netip.AddrPortFrom(src, port))
+	w.ipID++
+	f, err := s.Packet(netip.AddrPortFrom(src, port), w.ipID)
 	if err != nil {
 		return nil, netip.AddrPort{}, err
 	}
@@ -163,52 +163,6 @@ func (w *world) packets(in *space, s backends.Stimulus) ([][]byte, netip.AddrPor
 		frames, _ = wire.Fragment(frame, mtu, f.IP.ID)
 	}
 	return frames, netip.AddrPortFrom(src, port), nil
-}
-
-// build is the packet of a stimulus as a frame; its Ethernet header is not
-// used.
-func (w *world) build(s backends.Stimulus, src netip.AddrPort) (*wire.Frame, error) {
-	w.ipID++
-	f := &wire.Frame{Payload: s.Payload,
-		IP: &wire.IPFields{Src: src.Addr(), Dst: s.Dst.Addr(), TTL: s.TTL, TOS: s.TOS, DF: s.DF && src.Addr().Is4(), ID: uint32(w.ipID)}}
-	if s.IPID != 0 {
-		f.IP.ID = uint32(s.IPID)
-	}
-	switch s.Proto {
-	case "udp":
-		f.UDP = &wire.UDPFields{SrcPort: src.Port(), DstPort: s.Dst.Port(), NoChecksum: s.NoChecksum}
-	case "tcp":
-		flags, err := tcpFlags(s.TCPFlags)
-		if err != nil {
-			return nil, err
-		}
-		if src.Port() == 0 {
-			return nil, usage("send tcp: a segment needs a source port")
-		}
-		f.TCP = &wire.TCPFields{SrcPort: src.Port(), DstPort: s.Dst.Port(), Seq: s.Seq, Ack: s.Ack, Flags: flags, Window: 64240}
-	case "icmp", "icmp6":
-		f.ICMP = &wire.ICMPFields{Type: s.ICMPType, Code: s.ICMPCode, ID: s.ICMPID, Seq: s.ICMPSeq}
-	default:
-		n, err := strconv.ParseUint(s.Proto, 10, 8)
-		if err != nil {
-			return nil, usage("send: protocol %q: expected udp, tcp, icmp, icmp6 or a number", s.Proto)
-		}
-		f.IP.Proto = uint8(n)
-	}
-	return f, nil
-}
-
-func tcpFlags(s string) (uint8, error) {
-	var f uint8
-	for _, c := range s {
-		bit, ok := map[rune]uint8{'F': wire.TCPFin, 'S': wire.TCPSyn, 'R': wire.TCPRst, 'P': wire.TCPPsh,
-			'A': wire.TCPAck, 'U': wire.TCPUrg, 'E': wire.TCPEce, 'C': wire.TCPCwr}[c]
-		if !ok {
-			return 0, usage("TCP flags %q: expected letters of FSRPAUEC", s)
-		}
-		f |= bit
-	}
-	return f, nil
 }
 
 // routeTo is the source address and the MTU towards a destination.

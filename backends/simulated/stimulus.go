@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/hnsim/hnsim/backends"
@@ -86,7 +85,9 @@ func (w *world) send(st *ipstack.Stack, s backends.Stimulus) (backends.Outcome, 
 		}
 		src = a
 	}
-	f, err := w.packet(s, src)
+	w.ipID++
+	local := netip.AddrPortFrom(src, s.Src.Port())
+	f, err := s.Packet(local, w.ipID)
 	if err != nil {
 		return backends.Outcome{}, err
 	}
@@ -95,7 +96,7 @@ func (w *world) send(st *ipstack.Stack, s backends.Stimulus) (backends.Outcome, 
 		return backends.Outcome{}, usage("send: %v", err)
 	}
 	id, err := st.SendIP(w.now(), b[wire.EthernetLen:], plan)
-	return sent(id, netip.AddrPortFrom(src, s.Src.Port()), err), nil
+	return sent(id, local, err), nil
 }
 
 func sent(id uint64, local netip.AddrPort, err error) backends.Outcome {
@@ -103,54 +104,6 @@ func sent(id uint64, local netip.AddrPort, err error) backends.Outcome {
 		return backends.Outcome{ID: id, Local: local, Detail: err.Error()}
 	}
 	return backends.Outcome{OK: true, ID: id, Local: local}
-}
-
-// packet builds what is not UDP.
-func (w *world) packet(s backends.Stimulus, src netip.Addr) (*wire.Frame, error) {
-	w.ipID++
-	f := &wire.Frame{
-		IP:      &wire.IPFields{Src: src, Dst: s.Dst.Addr(), TTL: s.TTL, TOS: s.TOS, DF: s.DF && src.Is4(), ID: uint32(w.ipID)},
-		Payload: s.Payload,
-	}
-	if s.IPID != 0 {
-		f.IP.ID = uint32(s.IPID)
-	}
-	switch s.Proto {
-	case "tcp":
-		flags, err := tcpFlags(s.TCPFlags)
-		if err != nil {
-			return nil, err
-		}
-		port := s.Src.Port()
-		if port == 0 {
-			return nil, usage("send tcp: a segment needs a source port")
-		}
-		f.TCP = &wire.TCPFields{SrcPort: port, DstPort: s.Dst.Port(), Seq: s.Seq, Ack: s.Ack, Flags: flags, Window: 64240}
-	case "icmp", "icmp6":
-		f.ICMP = &wire.ICMPFields{Type: s.ICMPType, Code: s.ICMPCode, ID: s.ICMPID, Seq: s.ICMPSeq}
-	default:
-		n, err := strconv.ParseUint(s.Proto, 10, 8)
-		if err != nil {
-			return nil, usage("send: protocol %q: expected udp, tcp, icmp, icmp6 or a number", s.Proto)
-		}
-		f.IP.Proto = uint8(n)
-	}
-	return f, nil
-}
-
-func tcpFlags(s string) (uint8, error) {
-	var f uint8
-	for _, c := range s {
-		bit, ok := map[rune]uint8{
-			'F': wire.TCPFin, 'S': wire.TCPSyn, 'R': wire.TCPRst, 'P': wire.TCPPsh,
-			'A': wire.TCPAck, 'U': wire.TCPUrg, 'E': wire.TCPEce, 'C': wire.TCPCwr,
-		}[c]
-		if !ok {
-			return 0, usage("TCP flags %q: expected letters of FSRPAUEC", s)
-		}
-		f |= bit
-	}
-	return f, nil
 }
 
 // sendFrame puts raw bytes on a role's link: out of its NIC, or, OnWire, into

@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // TCP (RFC 9293):
 //
@@ -47,6 +50,22 @@ const (
 	TCPEce
 	TCPCwr
 )
+
+// TCPFlagLetters are the letters of the flags, from TCPFin on.
+const TCPFlagLetters = "FSRPAUEC"
+
+// ParseTCPFlags reads flags as letters: "SA" is TCPSyn|TCPAck. ok is false if
+// there is any other character.
+func ParseTCPFlags(letters string) (flags uint8, ok bool) {
+	for _, c := range letters {
+		bit := strings.IndexRune(TCPFlagLetters, c)
+		if bit < 0 {
+			return 0, false
+		}
+		flags |= 1 << bit
+	}
+	return flags, true
+}
 
 // TCP option kinds.
 const (

@@ -232,3 +232,18 @@ func TestMulticastAddresses(t *testing.T) {
 		t.Errorf("IPv4 group %v", got)
 	}
 }
+
+func TestTCPFlagsAreReadAsLetters(t *testing.T) {
+	for letters, want := range map[string]uint8{
+		"": 0, "S": TCPSyn, "SA": TCPSyn | TCPAck, "FSRPAUEC": 0xff, "AA": TCPAck, "C": TCPCwr,
+	} {
+		if got, ok := ParseTCPFlags(letters); !ok || got != want {
+			t.Errorf("%q: got %#x, %v, want %#x", letters, got, ok, want)
+		}
+	}
+	for _, bad := range []string{"s", "SX", "S A", "é"} {
+		if _, ok := ParseTCPFlags(bad); ok {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}

@@ -139,9 +139,11 @@ func (p *packet) option(word string, quoted bool) error {
 		return nil
 	}
 	if name == "flags" {
-		f, err := tcpFlags(value)
-		p.flags = f
-		return err
+		var ok bool
+		if p.flags, ok = wire.ParseTCPFlags(value); !ok {
+			return badPacket("TCP flags %q: a letter is none of %s", value, wire.TCPFlagLetters)
+		}
+		return nil
 	}
 	sizes := map[string]int{"ttl": 8, "tos": 8, "type": 8, "code": 8, "id": 16, "seq": 16, "len": 16}
 	n, err := strconv.ParseUint(value, 0, max(sizes[name], 1))
@@ -166,18 +168,6 @@ func (p *packet) option(word string, quoted bool) error {
 		p.payload = make([]byte, n)
 	}
 	return nil
-}
-
-func tcpFlags(letters string) (uint8, error) {
-	var f uint8
-	for _, c := range letters {
-		i := strings.IndexRune("FSRPAUEC", c)
-		if i < 0 {
-			return 0, badPacket("TCP flags %q: a letter is none of FSRPAUEC", letters)
-		}
-		f |= 1 << i
-	}
-	return f, nil
 }
 
 // build makes the frame, with the addresses of Ethernet still open. src is the
