@@ -50,12 +50,22 @@ func New() (*Namespace, error) {
 		return err
 	})
 	if err == nil {
-		err = n.inside.do(func() error { return up("lo") })
+		err = n.inside.do(func() error { return errors.Join(keepSecondaries(), up("lo")) })
 	}
 	if err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
+}
+
+// keepSecondaries lets the other addresses of a subnet stay when the first one
+// goes. New interfaces take the setting over.
+func keepSecondaries() error {
+	var errs []error
+	for _, of := range []string{"all", "default"} {
+		errs = append(errs, os.WriteFile("/proc/sys/net/ipv4/conf/"+of+"/promote_secondaries", []byte("1"), 0))
+	}
+	return errors.Join(errs...)
 }
 
 func up(name string) error {
@@ -199,7 +209,10 @@ func (m *made) take(keep []netip.Prefix) error {
 		if slices.Contains(keep, a) {
 			return false
 		}
-		errs = append(errs, netlink.AddrDel(l, address(a)))
+		// One that is gone already has what is wanted.
+		if err := netlink.AddrDel(l, address(a)); !errors.Is(err, syscall.EADDRNOTAVAIL) {
+			errs = append(errs, err)
+		}
 		return true
 	})
 	return errors.Join(errs...)

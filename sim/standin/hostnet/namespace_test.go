@@ -101,6 +101,35 @@ func TestInterfacesFollowTheHost(t *testing.T) {
 	}
 }
 
+// TestSecondAddressesOfASubnetStay takes the first address of a subnet away, with
+// which Linux would drop the others, and moves several at once.
+func TestSecondAddressesOfASubnetStay(t *testing.T) {
+	n := mkNamespace(t)
+	mac := wire.MAC{0, 0x15, 0x5D, 0x82, 0, 0x23}
+	with := func(name string, addrs ...string) Interface {
+		return Interface{Name: name, MAC: mac, MTU: 1500, Addrs: prefixes(addrs...)}
+	}
+	three := []string{"10.0.0.1/24", "10.0.0.2/24", "10.0.0.3/24"}
+	for _, s := range []struct {
+		name string
+		set  []Interface
+		want string
+	}{
+		{"three", []Interface{with("Ethernet", three...)}, "[10.0.0.1/24 10.0.0.2/24 10.0.0.3/24]"},
+		{"without the first", []Interface{with("Ethernet", three[1:]...)}, "[10.0.0.2/24 10.0.0.3/24]"},
+		{"moved", []Interface{with("Ethernet"), with("vEthernet (Ethernet)", three...)}, "[10.0.0.1/24 10.0.0.2/24 10.0.0.3/24]"},
+		{"none", []Interface{with("Ethernet"), with("vEthernet (Ethernet)")}, "[]"},
+	} {
+		if err := n.Set(s.set); err != nil {
+			t.Errorf("%s: %v", s.name, err)
+		}
+		list := show(t, n)
+		if got := list[len(list)-1]; !strings.HasSuffix(got, "running "+s.want) {
+			t.Errorf("%s: %s, want %s", s.name, got, s.want)
+		}
+	}
+}
+
 func TestPortsInsideAreReachedFromInsideOnly(t *testing.T) {
 	n := mkNamespace(t)
 	ln, err := n.Listen("127.0.0.1:0")
