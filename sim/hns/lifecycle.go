@@ -53,12 +53,10 @@ func (s *Service) Running() bool {
 
 // Start brings a stopped service back. What it remembers is the knob
 // hnsRestart: everything, or networks and namespaces without endpoints and
-// load balancers (G.5).
+// load balancers (G.5). After an error it is stopped as before, and has
+// forgotten nothing.
 func (s *Service) Start() error {
-	s.mu.Lock()
-	s.phase = running
-	s.mu.Unlock()
-	return s.change(func(t *tx) error {
+	return s.revive(func(t *tx) error {
 		t.dirty = true
 		if t.knobs().HNSRestart == "lose-endpoints" {
 			t.loseEndpoints()
@@ -70,6 +68,22 @@ func (s *Service) Start() error {
 		}
 		return nil
 	})
+}
+
+// revive lets the service run with what op leaves of its state. Nobody sees it
+// running with the state of before, and after an error it is in the phase in
+// which it was.
+func (s *Service) revive(op func(t *tx) error) error {
+	run := func() ([]Notification, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		notes, err := s.commitLocked(op)
+		if err == nil {
+			s.phase = running
+		}
+		return notes, err
+	}
+	return s.tell(run())
 }
 
 // Resume makes a new service go on from a stored state, as HNS does when it
@@ -120,12 +134,10 @@ func (t *tx) loseEndpoints() {
 // Reboot restarts the host: endpoints, load balancers, routes and namespaces
 // are gone; NAT and ICS networks are gone since RS5 (rule NAT-06); external
 // networks stay unless their flag or the knob rebootExternal says otherwise
-// (G.5). Containers are gone with their namespaces.
+// (G.5). Containers are gone with their namespaces. After an error all is as it
+// was.
 func (s *Service) Reboot() error {
-	s.mu.Lock()
-	s.phase = running
-	s.mu.Unlock()
-	return s.change(func(t *tx) error {
+	return s.revive(func(t *tx) error {
 		t.dirty = true
 		t.next.Endpoints, t.next.LoadBalancers, t.next.Routes, t.next.Namespaces = nil, nil, nil, nil
 		t.next.Networks = slices.DeleteFunc(t.next.Networks, func(n *Network) bool { return !t.outlivesReboot(n) })

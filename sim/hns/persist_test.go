@@ -209,6 +209,37 @@ func TestWhatCannotBeStoredIsUndone(t *testing.T) {
 	}
 }
 
+// TestAServiceThatCannotForgetDoesNotRun: what it would answer with is not what
+// a restart leaves.
+func TestAServiceThatCannotForgetDoesNotRun(t *testing.T) {
+	for name, revive := range map[string]func(*host) error{
+		"start":  func(h *host) error { return h.Start() },
+		"reboot": func(h *host) error { return h.Reboot() },
+	} {
+		h := mkHost(t, hcn.WS2022)
+		h.endpoint(h.network(natDoc), plainEndpoint)
+		var full error = hcn.Errorf(hcn.ErrFail, "the disk is full")
+		h.Persist(func(prev, next *State) error { return full })
+		before := h.State()
+		wantCode(t, h.Reboot(), hcn.ErrFail)
+		if _, err := h.List(NetworkKind, nil); err != nil || h.State() != before {
+			t.Errorf("a reboot that could not be stored has changed something: %v", err)
+		}
+		h.Stop()
+		wantCode(t, revive(h), hcn.ErrFail)
+		_, err := h.List(NetworkKind, nil)
+		wantCode(t, err, hcn.ErrUnknownInterface)
+		if h.Running() || h.State() != before {
+			t.Errorf("%s: it runs all the same, or has changed", name)
+		}
+		full = nil
+		h.must(revive(h))
+		if s := h.State(); !h.Running() || len(s.Endpoints) != 0 {
+			t.Errorf("%s, with space again: running %v, %d endpoints", name, h.Running(), len(s.Endpoints))
+		}
+	}
+}
+
 // TestNoFieldIsForgotten fails when an object gets an unexported field: it must
 // then be stored in persist.go, loaded in persist_load.go and entered here.
 func TestNoFieldIsForgotten(t *testing.T) {

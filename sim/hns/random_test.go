@@ -91,6 +91,10 @@ func TestRandomOperationsKeepTheInvariants(t *testing.T) {
 			} else if h.State() != before {
 				t.Fatalf("seed %d, step %d: failed with %v and changed the state", seed, i, err)
 			}
+			if !h.Running() { // a start that was refused
+				h.refuse = nil
+				h.must(h.Start())
+			}
 			checkInvariants(t, h.State())
 			if t.Failed() {
 				t.Fatalf("seed %d, step %d", seed, i)

@@ -84,8 +84,10 @@ func (s *Service) begin() *tx {
 // change carries out op on the next state, programs the data plane with it,
 // and makes it current. Nothing has changed when it returns an error, which
 // always is an *hcn.Error.
-func (s *Service) change(op func(t *tx) error) error {
-	notes, err := s.commit(op)
+func (s *Service) change(op func(t *tx) error) error { return s.tell(s.commit(op)) }
+
+// tell ends a change: outside of the lock its notifications go out.
+func (s *Service) tell(notes []Notification, err error) error {
 	if err != nil {
 		return hcn.AsError(err)
 	}
@@ -107,6 +109,10 @@ func (s *Service) commit(op func(t *tx) error) ([]Notification, error) {
 	if err := s.phase.refusal(); err != nil {
 		return nil, err
 	}
+	return s.commitLocked(op)
+}
+
+func (s *Service) commitLocked(op func(t *tx) error) ([]Notification, error) {
 	t := s.begin()
 	if err := op(t); err != nil {
 		return nil, err
