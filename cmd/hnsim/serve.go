@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -79,13 +80,14 @@ func (a *app) runServe(ctx context.Context, f *serveFlags) error {
 	s, err := a.startStandin(&f.standinFlags, standinExtras{
 		world:  v.watch.Hook,
 		server: func(w *sim.World, cfg *standin.Config) error { return v.extend(f, w, cfg) },
+		stop:   v.shutdown,
 	})
 	if err != nil {
 		return errors.Join(err, v.close())
 	}
 	go func() { v.done <- v.http.Serve(s.Server) }()
 	err = a.serve(ctx, s, f)
-	return exit.With(exit.NotTested, errors.Join(err, s.stop(), v.shutdown(), v.close()))
+	return exit.With(exit.NotTested, errors.Join(err, s.stop(), v.close()))
 }
 
 // extend adds HTTP, the log and the state file to a stand-in.
@@ -170,8 +172,28 @@ func (v *served) close() error {
 	return v.keeper.Close()
 }
 
+// writePrivately replaces a file, whole, by one that only its owner can read,
+// whoever could read or open the old one. A link is replaced, not followed.
+func writePrivately(file, text string) error {
+	if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() && info.Mode().Type() != os.ModeSymlink {
+		return fmt.Errorf("%s is there and is no file (%s): name another one", file, info.Mode())
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
 func (a *app) serve(ctx context.Context, s *service, f *serveFlags) error {
-	if err := os.WriteFile(f.tokenFile, []byte(s.Addr()+" "+s.Token()+"\n"), 0o600); err != nil {
+	if err := writePrivately(f.tokenFile, s.Addr()+" "+s.Token()+"\n"); err != nil {
 		return err
 	}
 	if !f.keepToken {

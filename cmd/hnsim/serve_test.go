@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
+
+	"github.com/hnsim/hnsim/sim"
 	"github.com/hnsim/hnsim/sim/standin"
 )
 
@@ -98,6 +103,102 @@ func TestServeAnswersUntilItIsInterrupted(t *testing.T) {
 	}
 	if raw, _ := os.ReadFile("calls.ndjson"); strings.Count(string(raw), "\n") != 2 || !strings.Contains(string(raw), `"fn":"HNSCall"`) {
 		t.Errorf("record: %s", raw)
+	}
+}
+
+// TestTheTokenIsForItsOwnerAlone, also where a file of that name is there that
+// others can read, or that is somewhere else.
+func TestTheTokenIsForItsOwnerAlone(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("old", []byte("127.0.0.1:1 secret\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("target", []byte("mine\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("target", "link"); err != nil {
+		t.Skip("no symbolic links here: ", err)
+	}
+	reader, err := os.Open("old")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // the services end at once
+	hnsimContext(ctx, nil, "serve", "--keep-token", "--token-file", "old").check(t, 0, "", "")
+	if info, err := os.Stat("old"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("others can read the token: %v %v", info.Mode(), err)
+	}
+	if raw, _ := io.ReadAll(reader); string(raw) != "127.0.0.1:1 secret\n" {
+		t.Errorf("who had the old file open reads %q", raw)
+	}
+	hnsimContext(ctx, nil, "serve", "--token-file", "link").check(t, 0, "", "")
+	if raw, _ := os.ReadFile("target"); string(raw) != "mine\n" {
+		t.Errorf("a link was followed: %q", raw)
+	}
+	hnsim(t, nil, "serve", "--token-file", ".").check(t, 3, "", "is no file")
+	entries, err := os.ReadDir(".")
+	if err != nil || len(entries) != 2 {
+		t.Errorf("left behind: %v %v", entries, err)
+	}
+}
+
+// TestARequestThatIsUnderWayIsRecorded: it ends, and so does the record, after
+// the interrupt.
+func TestARequestThatIsUnderWayIsRecorded(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s := startServe(t, "--calls", "calls.ndjson")
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const body = `{"Name":"n","Type":"NAT"}`
+	fmt.Fprintf(conn, "POST /v1/networks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", s.token, len(body))
+	in := bufio.NewReader(conn)
+	if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, "100") { // the body is being read
+		t.Fatal(line, err)
+	}
+	_, _ = in.ReadString('\n')
+	s.cancel()
+	for range 2000 {
+		c, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			break
+		}
+		c.Close()
+		time.Sleep(5 * time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond)
+	if _, err := io.WriteString(conn, body); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil || resp.StatusCode >= 300 {
+		t.Fatalf("%v %+v", err, resp)
+	}
+	(<-s.done).check(t, 0, "", "")
+	if raw, _ := os.ReadFile("calls.ndjson"); strings.Count(string(raw), `"fn":"HcnCreateNetwork"`) != 1 {
+		t.Errorf("record: %q", raw)
+	}
+}
+
+// TestAWorldMayNotifyBeforeItIsServed, as it does when something in it changes
+// while it is restored.
+func TestAWorldMayNotifyBeforeItIsServed(t *testing.T) {
+	a := newApp(io.Discard, io.Discard, os.Getenv)
+	var f standinFlags
+	f.add(pflag.NewFlagSet("test", pflag.ContinueOnError))
+	s, err := a.startStandin(&f, standinExtras{server: func(w *sim.World, _ *standin.Config) error {
+		_, err := w.Hosts()[0].HNS.CreateNetwork("", []byte(`{"Name":"n","Type":"NAT"}`))
+		return err
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.stop(); err != nil {
+		t.Error(err)
 	}
 }
 

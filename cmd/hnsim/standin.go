@@ -106,29 +106,36 @@ func (f *standinFlags) world(t *topology.Topology, hook func(*sim.Config)) (*sim
 type service struct {
 	*standin.Server
 	world *sim.World
-	calls func() error // ends the record of calls
+	after func() error // ends what else makes calls; nil for nothing
+	calls func() error // ends the record of calls, when nobody makes any
 	done  chan error
 	once  sync.Once
 	err   error
 }
 
-// standinExtras add to a stand-in what not everybody wants. Both fields may be
+// standinExtras add to a stand-in what not everybody wants. Each field may be
 // nil.
 type standinExtras struct {
 	world  func(*sim.Config)
 	server func(*sim.World, *standin.Config) error
+	// stop ends another way in than the DLLs, when those have ended.
+	stop func() error
 }
 
 // startStandin makes the world and serves it. Virtual time follows the clock,
 // so that drivers which wait for an address see it come.
 func (a *app) startStandin(f *standinFlags, extras standinExtras) (*service, error) {
-	s := &service{done: make(chan error, 1)}
+	s := &service{done: make(chan error, 1), after: extras.stop}
 	t, err := f.describe()
 	if err != nil {
 		return nil, err
 	}
 	w, err := f.world(t, func(c *sim.Config) {
-		c.Notify = func(host string, n hns.Notification) { s.Notify(host, n) }
+		c.Notify = func(host string, n hns.Notification) {
+			if s.Server != nil { // before it listens nobody can have subscribed
+				s.Notify(host, n)
+			}
+		}
 		if extras.world != nil {
 			extras.world(c)
 		}
@@ -178,13 +185,20 @@ func recordCalls(file string) (record func(standin.Call), done func() error, err
 		return nil, nil, exit.With(exit.NotTested, err)
 	}
 	enc := json.NewEncoder(out)
+	var mu sync.Mutex // a request that did not end in time may still make a call
 	var failed error
 	record = func(c standin.Call) {
+		mu.Lock()
+		defer mu.Unlock()
 		if err := enc.Encode(c); failed == nil {
 			failed = err
 		}
 	}
-	return record, func() error { return errors.Join(failed, out.Close()) }, nil
+	return record, func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		return errors.Join(failed, out.Close())
+	}, nil
 }
 
 // listenError tells a port that cannot be had from an address that makes no
@@ -203,7 +217,11 @@ func listenError(listen string, err error) error {
 // stop ends the service; it may be called again.
 func (s *service) stop() error {
 	s.once.Do(func() {
-		s.err = errors.Join(s.Close(), <-s.done, s.calls())
+		s.err = errors.Join(s.Close(), <-s.done)
+		if s.after != nil {
+			s.err = errors.Join(s.err, s.after())
+		}
+		s.err = errors.Join(s.err, s.calls())
 	})
 	return s.err
 }
