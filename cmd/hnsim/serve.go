@@ -19,6 +19,7 @@ import (
 	"github.com/hnsim/hnsim/sim/standin"
 	"github.com/hnsim/hnsim/sim/standin/keep"
 	"github.com/hnsim/hnsim/sim/standin/rest"
+	"github.com/hnsim/hnsim/sim/standin/statefile"
 )
 
 type serveFlags struct {
@@ -154,7 +155,7 @@ func (v *served) logReport(path string, rep *keep.Report) {
 	}
 	v.log.Info("state restored", "file", path, "kept", rep.Kept.String(), "found", rep.Found.String())
 	if rep.Torn > 0 {
-		v.log.Warn("the last changes were unfinished, and nobody had been told of them: cut off", "bytes", rep.Torn)
+		v.log.Warn("the end of the state file cannot be read, as after a crash in the middle of a change: cut off", "bytes", rep.Torn, "keptIn", statefile.TornPath(path))
 	}
 }
 

@@ -29,7 +29,7 @@ type Keeper struct {
 // Report tells what was found in the file.
 type Report struct {
 	New    bool
-	Torn   int64    // bytes of changes that a crash left unfinished, none acknowledged
+	Torn   int64    // bytes at the end that cannot be read, as a crash leaves them
 	Found  Count    // objects that the file held
 	Kept   Count    // those of them that are there again (G.5)
 	Absent []string // hosts of the world that the file does not know

@@ -7,7 +7,7 @@
 // A state file is text, one record a line:
 //
 //	hnsim-state 1
-//	6f1d9a3c 41 {"seq":0,"durable":0,"meta":{"profile":"ws2025"}}
+//	6f1d9a3c 51 {"seq":0,"durable":0,"meta":{"profile":"ws2025"},"whole":1}
 //	0b64c1e2 978 {"seq":1,"durable":0,"host":"h1","delta":{...}}
 //
 // The first line is the format and its version, which counts incompatible
@@ -32,8 +32,11 @@
 // A broken record is therefore the torn end of the file, and the first write
 // cuts it off with all that follows, unless a later record proves that it was on
 // the disk when that one was written: then acknowledged changes are damaged, and
-// the file is refused. So is a file that is not one of these, one of a newer
-// version, and one that another process has open. A refused file is not touched.
+// the file is refused. So it is when one of the records is broken that the file
+// began with (whole in record 0), which were on the disk before it got its name.
+// Damage to the last batch looks like a torn end; what is cut off is therefore
+// kept in NAME.torn. A file that is not one of these, one of a newer version, and
+// one that another process has open are refused. A refused file is not touched.
 //
 // # Locking
 //

@@ -38,9 +38,9 @@ type File struct {
 	// because Rewrite makes the numbers begin again.
 	appended, durable, offset int64
 
-	size    int64 // bytes of whole records
-	torn    bool  // behind those is still what a crash left; the next write removes it
-	base    int64 // size after the last Rewrite
+	size    int64  // bytes of whole records
+	torn    []byte // what a crash left behind those; the next write puts it aside
+	base    int64  // size after the last Rewrite
 	syncing bool
 	err     error // the file is not to be relied on any more
 	stats   Stats
@@ -105,7 +105,7 @@ func (file *File) load() (*Loaded, error) {
 	for _, r := range c.records {
 		loaded.Changes = append(loaded.Changes, Change{r.Host, r.Delta})
 	}
-	file.appended, file.size, file.base, file.torn = int64(len(c.records)), c.valid, c.valid, c.torn > 0
+	file.appended, file.size, file.base, file.torn = int64(len(c.records)), c.valid, c.valid, data[c.valid:]
 	return loaded, nil
 }
 
@@ -137,15 +137,27 @@ func (file *File) Append(c Change) error {
 // cutTorn removes the torn end. That is on the disk before anything is written
 // in its place: what is left of the end must not follow a whole record.
 func (file *File) cutTorn() error {
-	if !file.torn {
+	if len(file.torn) == 0 {
 		return nil
 	}
-	if err := errors.Join(file.f.Truncate(file.size), file.f.Sync()); err != nil {
+	if err := errors.Join(file.keepTorn(), file.f.Truncate(file.size), file.f.Sync()); err != nil {
 		return err
 	}
-	file.torn = false
+	file.torn = nil
 	return nil
 }
+
+// keepTorn puts the torn end aside, in TornPath: nobody can tell a change that
+// never was on the disk from one that was damaged there.
+func (file *File) keepTorn() error {
+	if len(file.torn) == 0 {
+		return nil
+	}
+	return os.WriteFile(TornPath(file.path), file.torn, 0o600)
+}
+
+// TornPath is where the end that is cut off from the file at path is kept.
+func TornPath(path string) string { return path + ".torn" }
 
 // takeBack removes what a failed write has left: the next record must not
 // stand behind half of another.
@@ -227,6 +239,9 @@ func (file *File) Rewrite(whole []Change) error {
 	if file.err != nil {
 		return file.err
 	}
+	if err := file.keepTorn(); err != nil {
+		return file.named(err)
+	}
 	f, size, err := file.writeNew(whole)
 	if err != nil {
 		return file.named(err)
@@ -236,7 +251,7 @@ func (file *File) Rewrite(whole []Change) error {
 		return file.err
 	}
 	file.durable, file.offset = file.appended, file.appended-int64(len(whole))
-	file.size, file.base, file.torn = size, size, false
+	file.size, file.base, file.torn = size, size, nil
 	file.stats.Rewrites++
 	if err := syncFolder(filepath.Dir(file.path)); err != nil {
 		file.fail(err)
@@ -258,7 +273,7 @@ func (file *File) writeNew(whole []Change) (_ *os.File, size int64, err error) {
 	}()
 	out := []byte(header)
 	for i := range len(whole) + 1 {
-		r := record{Seq: uint64(i), Meta: file.meta}
+		r := record{Seq: uint64(i), Meta: file.meta, Whole: uint64(len(whole))}
 		if i > 0 {
 			r = record{Seq: uint64(i), Host: whole[i-1].Host, Delta: whole[i-1].Delta}
 		}

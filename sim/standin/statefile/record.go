@@ -24,6 +24,7 @@ type record struct {
 	Seq     uint64            `json:"seq"`
 	Durable uint64            `json:"durable"`
 	Meta    map[string]string `json:"meta,omitempty"`
+	Whole   uint64            `json:"whole,omitempty"` // of record 0: the last record that was there when the file got its name
 	Host    string            `json:"host,omitempty"`
 	Delta   json.RawMessage   `json:"delta,omitempty"`
 }
@@ -76,6 +77,7 @@ func clip(b []byte) []byte { return b[:min(len(b), 32)] }
 // contents is what a file says.
 type contents struct {
 	meta    map[string]string
+	whole   uint64   // so many records cannot be torn
 	records []record // 1 and later
 	valid   int64    // bytes up to the torn end
 	torn    int64    // bytes behind them
@@ -106,7 +108,7 @@ func parse(name string, data []byte) (*contents, error) {
 		case err == nil && broken == nil && (r.Seq != next || (next == 0) != (r.Meta != nil)):
 			return nil, fmt.Errorf("%s: line %d, byte %d: record %d stands where record %d belongs. Nothing was changed: restore the file from a copy, or start with another one", name, number, c.valid, r.Seq, next)
 		case err == nil && broken == nil && next == 0:
-			c.meta = r.Meta
+			c.meta, c.whole = r.Meta, r.Whole
 		case err == nil && broken == nil:
 			c.records = append(c.records, r)
 		}
@@ -124,6 +126,12 @@ func parse(name string, data []byte) (*contents, error) {
 			broken = fmt.Errorf("it ends after the first line")
 		}
 		return nil, fmt.Errorf("%s: %w. Nothing was changed: restore the file from a copy, or start with another one", name, broken)
+	}
+	if n := uint64(len(c.records)); n < c.whole {
+		if broken == nil {
+			broken = fmt.Errorf("it ends after record %d", n)
+		}
+		return nil, fmt.Errorf("%s: %w; it began with %d records, so that changes are damaged which were acknowledged. Nothing was changed: restore the file from a copy, or start with another one", name, broken, c.whole)
 	}
 	c.torn = int64(len(data)) - c.valid
 	return c, nil

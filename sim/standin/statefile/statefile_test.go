@@ -92,7 +92,7 @@ func TestAnyTornEndIsCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := bytes.SplitAfter(whole, []byte("\n"))
-	begin := len(lines[0]) + len(lines[1])
+	begin := len(lines[0]) + len(lines[1]) + len(lines[2])
 	for cut := begin; cut <= len(whole); cut++ {
 		for _, tail := range []string{"", "\x00\x00\x00", "garbage\nmore"} {
 			path := filepath.Join(t.TempDir(), "state")
@@ -108,11 +108,42 @@ func TestAnyTornEndIsCutOff(t *testing.T) {
 			if err := errors.Join(f.Append(change(complete)), f.Close()); err != nil {
 				t.Fatal(err)
 			}
+			end := string(whole[begin+len(bytes.Join(lines[3:complete+2], nil)):cut]) + tail
+			if aside, _ := os.ReadFile(TornPath(path)); string(aside) != end {
+				t.Fatalf("cut at %d: %q is kept of %q", cut, aside, end)
+			}
 			if loaded, err = open(t, path); err != nil || loaded.Torn != 0 {
 				t.Fatalf("cut at %d, appended: %v", cut, err)
 			}
 			wantChanges(t, loaded, complete+1)
 		}
+	}
+}
+
+// TestWhatAFileBeganWithCannotBeTorn cuts a file that was rewritten, and flips
+// its bytes: all of it was on the disk before the file had its name.
+func TestWhatAFileBeganWithCannotBeTorn(t *testing.T) {
+	whole, err := os.ReadFile(mkFile(t, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "state")
+	refused := func(what string, at int, broken []byte) {
+		if err := os.WriteFile(path, broken, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := open(t, path); err == nil || !strings.Contains(err.Error(), "Nothing was changed") {
+			t.Errorf("%s %d: %v", what, at, err)
+		}
+		if after, _ := os.ReadFile(path); !bytes.Equal(after, broken) {
+			t.Errorf("%s %d: a refused file was changed", what, at)
+		}
+	}
+	for at := 1; at < len(whole); at++ {
+		refused("cut at", at, whole[:at])
+		broken := bytes.Clone(whole)
+		broken[at] ^= 0x01
+		refused("flipped", at, broken)
 	}
 }
 
