@@ -46,27 +46,45 @@ func (r *Run) preparePrefix(ctx context.Context, cache string) error {
 	if r.prefix, ready = PrefixDir(cache, version); ready {
 		return nil
 	}
-	unlock, err := lockFile(ctx, r.prefix+".lock")
+	lock, err := lockFile(ctx, r.prefix+".lock")
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer lock.Close()
 	if _, ready = PrefixDir(cache, version); ready {
 		return nil
 	}
 	r.talk("preparing wine in %s, once\n", r.prefix)
-	tmp := r.prefix + ".new"
-	if err := errors.Join(os.RemoveAll(tmp), os.Mkdir(tmp, 0o755)); err != nil {
-		return err
-	}
-	guard, err := newWatcher(r.server, tmp)
+	tmp, guard, err := r.unfinished(lock)
 	if err != nil {
 		return err
 	}
-	if err = r.boot(ctx, tmp); err == nil {
+	if err = r.boot(ctx, tmp, guard); err == nil {
 		err = publish(tmp, r.prefix, version)
 	}
 	return errors.Join(err, guard.end())
+}
+
+// unfinished makes the folder in which a prefix is prepared. Those of earlier
+// preparations that were killed together with their watchers go. No two have
+// the same name: nobody cleans up where somebody else is at work.
+func (r *Run) unfinished(lock *os.File) (tmp string, guard *watcher, err error) {
+	old, err := filepath.Glob(r.prefix + ".new*")
+	for _, o := range old {
+		if w, err := newWatcher(r.server, o, lock); err == nil {
+			_ = w.end()
+		}
+	}
+	if err == nil {
+		tmp, err = os.MkdirTemp(filepath.Dir(r.prefix), filepath.Base(r.prefix)+".new-*")
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	if guard, err = newWatcher(r.server, tmp, lock); err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(tmp))
+	}
+	return tmp, guard, nil
 }
 
 // publish moves a complete prefix to its place. The name of the folder for
@@ -87,14 +105,17 @@ func publish(tmp, prefix, version string) error {
 }
 
 // boot lets wine fill a prefix and waits until it has written the registry.
-func (r *Run) boot(ctx context.Context, prefix string) error {
+func (r *Run) boot(ctx context.Context, prefix string, guard *watcher) error {
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, r.wine, "wineboot", "-i")
 	ownGroup(cmd) // an interruption is for this process to handle
 	cmd.Env = append(os.Environ(), environment(prefix)...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = stopDelay
-	err := cmd.Run()
+	err := guard.start(cmd, (*exec.Cmd).Start)
+	if err == nil {
+		err = cmd.Wait()
+	}
 	server := exec.CommandContext(ctx, r.server, "-w")
 	server.Env = cmd.Env
 	if err == nil {
@@ -152,43 +173,47 @@ func lend(prefix, dir string, build int) error {
 }
 
 // enter makes the folder of a run in cache, and removes those of runs that
-// have ended without it. leave lets the next sweep have the folder.
-func (r *Run) enter(ctx context.Context, cache string) (dir string, leave func(), err error) {
+// have ended without it. From here on the watcher removes it; it holds the lock,
+// too, so that nobody else does until it has.
+func (r *Run) enter(ctx context.Context, cache string) (dir string, lock *os.File, guard *watcher, err error) {
 	runs := filepath.Join(cache, "runs")
 	if err := os.MkdirAll(runs, 0o755); err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
-	unlock, err := lockFile(ctx, filepath.Join(cache, "runs.lock"))
+	all, err := lockFile(ctx, filepath.Join(cache, "runs.lock"))
 	if err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
-	defer unlock()
+	defer all.Close()
 	old, err := os.ReadDir(runs)
 	if err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	for _, o := range old {
 		r.sweep(filepath.Join(runs, strings.TrimSuffix(o.Name(), ".lock")))
 	}
 	if dir, err = os.MkdirTemp(runs, ""); err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
-	leave, ok := tryLockFile(dir + ".lock")
+	lock, ok := tryLockFile(dir + ".lock")
 	if !ok {
-		return "", nil, fmt.Errorf("%s.lock is held by somebody else", dir)
+		return "", nil, nil, fmt.Errorf("%s.lock is held by somebody else", dir)
 	}
-	return dir, leave, nil
+	if guard, err = newWatcher(r.server, dir, lock); err != nil {
+		return "", nil, nil, errors.Join(err, os.RemoveAll(dir), lock.Close())
+	}
+	return dir, lock, guard, nil
 }
 
 // sweep removes the folder of a run that nobody holds.
 func (r *Run) sweep(dir string) {
-	leave, ok := tryLockFile(dir + ".lock")
+	lock, ok := tryLockFile(dir + ".lock")
 	if !ok {
 		return
 	}
-	defer leave()
+	defer lock.Close()
 	if _, err := os.Stat(dir); err == nil {
-		if w, err := newWatcher(r.server, dir); err == nil {
+		if w, err := newWatcher(r.server, dir, lock); err == nil {
 			_ = w.end()
 		}
 	}

@@ -5,6 +5,7 @@ package wine
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 )
 
@@ -17,8 +18,8 @@ func killGroup(int)        {}
 
 func socketFolder(string) string { return "" }
 
-func lockFile(context.Context, string) (func(), error) {
+func lockFile(context.Context, string) (*os.File, error) {
 	return nil, errors.ErrUnsupported
 }
 
-func tryLockFile(string) (func(), bool) { return nil, false }
+func tryLockFile(string) (*os.File, bool) { return nil, false }

@@ -37,8 +37,9 @@ func socketFolder(prefix string) string {
 	return fmt.Sprintf("/tmp/.wine-%d/server-%x-%x", os.Getuid(), uint64(st.Dev), st.Ino)
 }
 
-// lockFile waits for a lock. It ends with this process at the latest.
-func lockFile(ctx context.Context, name string) (unlock func(), err error) {
+// lockFile waits for a lock. Closing the file gives it back, once every process
+// that has inherited the file has closed it, too.
+func lockFile(ctx context.Context, name string) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
 		if err != nil {
@@ -46,7 +47,7 @@ func lockFile(ctx context.Context, name string) (unlock func(), err error) {
 		}
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
-			return func() { f.Close() }, nil
+			return f, nil
 		}
 		f.Close()
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
@@ -61,7 +62,7 @@ func lockFile(ctx context.Context, name string) (unlock func(), err error) {
 }
 
 // tryLockFile takes a lock unless somebody has it.
-func tryLockFile(name string) (unlock func(), ok bool) {
+func tryLockFile(name string) (lock *os.File, ok bool) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, false
@@ -70,5 +71,5 @@ func tryLockFile(name string) (unlock func(), ok bool) {
 		f.Close()
 		return nil, false
 	}
-	return func() { f.Close() }, true
+	return f, true
 }

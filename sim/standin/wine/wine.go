@@ -116,15 +116,11 @@ func (r *Run) Exec(ctx context.Context, args []string, in io.Reader, out, errOut
 	if err != nil {
 		return 0, &ProgramError{err}
 	}
-	dir, leave, err := r.enter(ctx, r.cache)
+	dir, lock, guard, err := r.enter(ctx, r.cache)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { leave(); os.Remove(dir + ".lock") }()
-	guard, err := newWatcher(r.server, dir)
-	if err != nil {
-		return 0, errors.Join(err, os.RemoveAll(dir))
-	}
+	defer func() { lock.Close(); os.Remove(dir + ".lock") }()
 	err = lend(r.prefix, dir, r.OSBuild)
 	if err == nil && r.Ready != nil {
 		err = r.Ready(dir)
@@ -147,12 +143,11 @@ func (r *Run) Exec(ctx context.Context, args []string, in io.Reader, out, errOut
 	if start == nil {
 		start = (*exec.Cmd).Start
 	}
-	err = start(cmd)
+	err = guard.start(cmd, start)
 	std.started()
 	if err != nil {
 		return 0, errors.Join(err, guard.end())
 	}
-	guard.watch(cmd.Process.Pid)
 	failure := wait(ctx, cmd)
 	raw, _ := os.ReadFile(result)
 	err = guard.end() // with it every other holder of the pipes goes
