@@ -90,9 +90,7 @@ func (c *capture) read(buf []byte, add func(sighting)) (bool, error) {
 		n, oobn, flags, from, err := unix.Recvmsg(c.fd, buf, oob, 0)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
-			return any, nil
-		case errors.Is(err, unix.ENOBUFS):
-			return any, errors.New("the capture lost frames: its buffer was full")
+			return any, c.lost()
 		case errors.Is(err, unix.ENETDOWN):
 			continue // an interface went away
 		case err != nil:
@@ -116,6 +114,19 @@ func (c *capture) read(buf []byte, add func(sighting)) (bool, error) {
 		}
 		p.see(at, frame, ll.Pkttype, add)
 	}
+}
+
+// lost fails if frames did not fit into the buffer since it was last asked. The
+// kernel tells nobody else: reading goes on with the frames that did.
+func (c *capture) lost() error {
+	stats, err := unix.GetsockoptTpacketStats(c.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	if err != nil {
+		return fmt.Errorf("capture: %w", err)
+	}
+	if stats.Drops > 0 {
+		return fmt.Errorf("the capture lost %d frames: its buffer was full; give it more (sysctl net.core.rmem_max) or run as root", stats.Drops)
+	}
+	return nil
 }
 
 // see reports a frame at the places that the interface stands for, in the

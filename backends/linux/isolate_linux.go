@@ -49,13 +49,13 @@ func Isolate(context.Context) (code int, ran bool, err error) {
 	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
 	go func() {
 		for s := range signals {
 			_ = c.Process.Signal(s) // an error means that it has ended
 		}
 	}()
 	err = c.Wait()
+	signal.Stop(signals) // first: it sends to the channel
 	close(signals)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() >= 0 {

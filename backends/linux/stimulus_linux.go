@@ -91,6 +91,10 @@ func (w *world) age(d time.Duration) error {
 // Now is the contract's time: the clock's, and what Advance left out.
 func (w *world) Now() time.Duration { return time.Since(w.begun) + w.skipped }
 
+// drainEvery is after how many packets the captures are read: without root
+// their buffers are small.
+const drainEvery = 64
+
 // sendAll sends as many equal packets as the stimulus wants.
 func (w *world) sendAll(ctx context.Context, in *space, s backends.Stimulus) (out backends.Outcome, err error) {
 	packets, local, err := w.packets(in, s)
@@ -104,7 +108,7 @@ func (w *world) sendAll(ctx context.Context, in *space, s backends.Stimulus) (ou
 				return out, err
 			}
 		}
-		if i > 0 && i%1000 == 0 {
+		if i > 0 && i%drainEvery == 0 {
 			if err := w.loop.quiet(time.Millisecond); err != nil {
 				return out, err
 			}
