@@ -303,6 +303,8 @@ HR WINAPI HcnEnumerateGuestNetworkPortReservations(ULONG *count, struct port_ent
 	hnsim_call(&q, &r);
 	if (r.hr == 0 && r.number > 0 && r.text[0])
 		list = calloc(r.number, sizeof *list);
+	if (r.hr == 0 && r.number > 0 && !list)
+		r.hr = OUT_OF_MEMORY;
 	/* Lines of "service protocol first last". */
 	for (line = r.text[0]; list && n < r.number && line && *line; n++) {
 		WCHAR id[40];

@@ -2,6 +2,8 @@ package winetest
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -24,6 +26,62 @@ func TestTheDLLsKeepTheConventions(t *testing.T) {
 			s.AddContainer("c1")
 			run(t, s.Addr(), s.Token(), nil, nil, b.check, check).mustPass(t, check+": 0 failures")
 		})
+	}
+}
+
+// TestAListWithoutMemoryIsAFailure has a server between that counts more
+// reservations than a process has memory for.
+func TestAListWithoutMemoryIsAFailure(t *testing.T) {
+	b := mkBuilt(t)
+	s := mkServer(t, "", "")
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			client, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go exaggerate(client, s.Addr())
+		}
+	}()
+	run(t, ln.Addr().String(), s.Token(), nil, nil, b.check, "memory").mustPass(t, "memory: 0 failures")
+}
+
+// exaggerate passes a connection on, with a number in the answers to
+// enumerations of reservations that is far too large.
+func exaggerate(client net.Conn, addr string) {
+	defer client.Close()
+	server, err := net.Dial("tcp", addr)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	frame := func(from net.Conn) []byte {
+		head := make([]byte, 4)
+		if _, err := io.ReadFull(from, head); err != nil {
+			return nil
+		}
+		all := append(head, make([]byte, binary.LittleEndian.Uint32(head))...)
+		if _, err := io.ReadFull(from, all[4:]); err != nil {
+			return nil
+		}
+		return all
+	}
+	for {
+		request := frame(client)
+		_, _ = server.Write(request)
+		answer := frame(server)
+		if request == nil || answer == nil {
+			return
+		}
+		if bytes.Contains(request, []byte("HcnEnumerateGuestNetworkPortReservations")) {
+			binary.LittleEndian.PutUint64(answer[4+4+8:], 1<<60) // behind length, HRESULT and handle
+		}
+		_, _ = client.Write(answer)
 	}
 }
 

@@ -87,7 +87,7 @@ static const struct {
 	void (*run)(void);
 } checks[] = {
 	{"families", check_families}, {"identity", check_identity}, {"v1", check_v1},
-	{"callbacks", check_callbacks}, {"guests", check_guests}, {"compute", check_compute},
+	{"callbacks", check_callbacks}, {"guests", check_guests}, {"memory", check_memory}, {"compute", check_compute},
 	{"texts", check_texts}, {"long", check_long}, {"refused", check_refused},
 	{"gone", check_gone}, {"threads", check_threads},
 };

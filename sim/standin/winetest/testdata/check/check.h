@@ -11,6 +11,7 @@
 #define INVALID_ARGUMENT 0x80070057u
 #define INVALID_HANDLE 0x80070006u
 #define NO_SERVICE 0x800706B5u
+#define OUT_OF_MEMORY 0x8007000Eu
 
 /* The functions return 32 bits; PowerShell declares 64, and must find the upper
    half clear (rule A1). */
@@ -74,6 +75,7 @@ void check_identity(void);
 void check_v1(void);
 void check_callbacks(void);
 void check_guests(void);
+void check_memory(void);
 void check_compute(void);
 void check_texts(void);
 void check_long(void);

@@ -166,6 +166,16 @@ static void check_ports(void *gns)
 	WANT(reserve(gns, TCP, EXCLUSIVE, 8080, &a), OK);
 }
 
+/* A list for which there is no memory is no list of nothing. */
+void check_memory(void)
+{
+	HR(WINAPI *list)(ULONG *, struct port_entry **) = hcn("HcnEnumerateGuestNetworkPortReservations");
+	struct port_entry *entries = (struct port_entry *)POISON;
+	ULONG n = 7;
+	WANT(list(&n, &entries), OUT_OF_MEMORY);
+	CHECK(n == 0 && !entries, "%lu reservations at %p", n, (void *)entries);
+}
+
 void check_guests(void)
 {
 	ask_fn enumerate = hcn("HcnEnumerateGuestNetworkServices");
