@@ -22,6 +22,24 @@ type peer struct {
 	fd       int
 	reply    []byte
 	answered bool
+	left     []byte // of the answer; nothing is read until it is sent
+}
+
+// send writes what the socket has room for and returns the rest.
+func send(fd int, b []byte) (rest []byte, err error) {
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return b, nil
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return nil, err
+		}
+		b = b[n:]
+	}
+	return nil, nil
 }
 
 // listen serves a port in a namespace.
@@ -147,11 +165,19 @@ func sameAddress(oob []byte) []byte {
 	return nil
 }
 
-func (p *peer) descriptor() (int, int16) { return p.fd, unix.POLLIN }
+func (p *peer) descriptor() (int, int16) {
+	if len(p.left) > 0 {
+		return p.fd, unix.POLLOUT
+	}
+	return p.fd, unix.POLLIN
+}
 
 // ready answers what the peer sends, and closes when it does.
 func (p *peer) ready(l *loop) (bool, error) {
-	for any := false; ; any = true {
+	if len(p.left) > 0 {
+		return true, p.answer(p.left)
+	}
+	for any := false; len(p.left) == 0; any = true {
 		n, err := unix.Read(p.fd, l.buf)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
@@ -168,16 +194,27 @@ func (p *peer) ready(l *loop) (bool, error) {
 			continue
 		}
 		p.answered = true
-		if _, err := unix.Write(p.fd, answer); err != nil && !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
-			return true, fmt.Errorf("answering on a connection: %w", err)
+		if err := p.answer(answer); err != nil {
+			return true, err
 		}
 	}
+	return true, nil
+}
+
+// answer sends what there is room for and keeps a copy of the rest.
+func (p *peer) answer(b []byte) error {
+	rest, err := send(p.fd, b)
+	p.left = append([]byte(nil), rest...)
+	if err != nil && !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
+		return fmt.Errorf("answering on a connection: %w", err)
+	}
+	return nil
 }
 
 // client is a connection that a role opens.
 type client struct {
 	fd        int
-	payload   []byte
+	payload   []byte // what is left to send
 	connected bool
 	closed    bool
 	got       []byte
@@ -185,8 +222,11 @@ type client struct {
 }
 
 func (c *client) descriptor() (int, int16) {
-	if !c.connected {
+	switch {
+	case !c.connected:
 		return c.fd, unix.POLLOUT
+	case len(c.payload) > 0: // an answer that fills the way back must not stop it
+		return c.fd, unix.POLLIN | unix.POLLOUT
 	}
 	return c.fd, unix.POLLIN
 }
@@ -203,15 +243,20 @@ func (c *client) ready(l *loop) (bool, error) {
 			return true, nil
 		}
 		c.connected = true
-		if len(c.payload) > 0 {
-			_, c.err = unix.Write(c.fd, c.payload)
-		}
+		c.payload, c.err = send(c.fd, c.payload)
 		return true, nil
+	}
+	before := len(c.payload)
+	if before > 0 {
+		if c.payload, c.err = send(c.fd, c.payload); c.err != nil {
+			l.forget(c)
+			return true, nil
+		}
 	}
 	n, err := unix.Read(c.fd, l.buf)
 	switch {
 	case errors.Is(err, unix.EAGAIN):
-		return false, nil
+		return len(c.payload) < before, nil
 	case err != nil:
 		c.err = err
 		l.forget(c)
@@ -255,7 +300,7 @@ func (w *world) connect(in *space, s backends.Stimulus) (backends.Outcome, error
 	w.loop.add(c)
 	want := len(s.Payload) > 0
 	err = w.loop.until(timeout(s), func() bool {
-		return c.err != nil || c.closed || c.connected && (!want || len(c.got) > 0)
+		return c.err != nil || c.closed || c.connected && len(c.payload) == 0 && (!want || len(c.got) > 0)
 	})
 	w.loop.forget(c)
 	out := backends.Outcome{Received: c.got, Local: localOf(c.fd)}
