@@ -103,14 +103,14 @@ func TestRemediesNameThePackageOfTheSystem(t *testing.T) {
 	}
 }
 
-func TestDLLsAreInstalledAndReplaced(t *testing.T) {
+func TestShimsAreInstalledAndReplaced(t *testing.T) {
 	from, driveC := t.TempDir(), t.TempDir()
 	system32 := filepath.Join(driveC, "windows", "system32")
 	if err := os.MkdirAll(system32, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"one", "two"} {
-		for _, n := range dlls {
+		for n := range shims {
 			if err := os.WriteFile(filepath.Join(from, n), []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}
@@ -118,13 +118,15 @@ func TestDLLsAreInstalledAndReplaced(t *testing.T) {
 		if err := install(from, driveC); err != nil {
 			t.Fatal(err)
 		}
-		for _, n := range dlls {
-			if have, err := os.ReadFile(filepath.Join(system32, n)); err != nil || string(have) != text {
+		for n, folder := range shims {
+			if have, err := os.ReadFile(filepath.Join(system32, folder, n)); err != nil || string(have) != text {
 				t.Errorf("%s: %q, %v", n, have, err)
 			}
 		}
 	}
-	if left, _ := os.ReadDir(system32); len(left) != len(dlls) {
-		t.Errorf("%d files in system32, want %d", len(left), len(dlls))
+	left, _ := os.ReadDir(system32)
+	inFolder, _ := os.ReadDir(filepath.Join(system32, shims["powershell.exe"]))
+	if len(left) != len(shims) || len(inFolder) != 1 { // the folder of one of them stands for it
+		t.Errorf("%v and %v are in system32, want %v", left, inFolder, shims)
 	}
 }

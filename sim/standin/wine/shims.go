@@ -7,15 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/hnsim/hnsim/sim/standin"
 )
 
-// dlls go into system32, the only folder where clients look for them.
-var dlls = []string{"computenetwork.dll", "vmcompute.dll", "bcryptprimitives.dll"}
+// shims is where below system32 each of them goes: DLLs where alone clients
+// look for them, PowerShell where the path of Windows leads to.
+var shims = map[string]string{
+	"computenetwork.dll":   ".",
+	"vmcompute.dll":        ".",
+	"bcryptprimitives.dll": ".",
+	"powershell.exe":       "WindowsPowerShell/v1.0",
+}
 
 // starter runs the program; see shim/start.c.
 const starter = "hnsim-start.exe"
@@ -61,7 +69,7 @@ func ShimsDir(cache string) (dir string, built bool, err error) {
 
 // checkShims says what a folder with DLLs lacks.
 func checkShims(dir string) error {
-	for _, n := range append([]string{starter}, dlls...) {
+	for _, n := range append(slices.Collect(maps.Keys(shims)), starter) {
 		if _, err := os.Stat(filepath.Join(dir, n)); err != nil {
 			return err
 		}
@@ -118,31 +126,41 @@ func buildShims(ctx context.Context, dir string) error {
 	return nil
 }
 
-// install copies the DLLs that differ into a drive C. A copy is renamed into
+// install copies the files that differ into a drive C. A copy is renamed into
 // place: a program that runs keeps what it has.
 func install(from, driveC string) error {
 	system32 := filepath.Join(driveC, "windows", "system32")
-	for _, n := range dlls {
-		want, err := os.ReadFile(filepath.Join(from, n))
-		if err != nil {
+	for name, folder := range shims {
+		dir := filepath.Join(system32, filepath.FromSlash(folder))
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
-		to := filepath.Join(system32, n)
-		if have, err := os.ReadFile(to); err == nil && string(have) == string(want) {
-			continue
-		}
-		tmp, err := os.CreateTemp(system32, n+".*")
-		if err != nil {
+		if err := installFile(filepath.Join(from, name), filepath.Join(dir, name)); err != nil {
 			return err
 		}
-		_, err = tmp.Write(want)
-		err = errors.Join(err, tmp.Chmod(0o755), tmp.Close())
-		if err == nil {
-			err = os.Rename(tmp.Name(), to)
-		}
-		if err != nil {
-			return errors.Join(err, os.Remove(tmp.Name()))
-		}
+	}
+	return nil
+}
+
+func installFile(from, to string) error {
+	want, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if have, err := os.ReadFile(to); err == nil && string(have) == string(want) {
+		return nil
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(to), filepath.Base(to)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(want)
+	err = errors.Join(err, tmp.Chmod(0o755), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), to)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp.Name()))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -49,9 +50,29 @@ func main() {
 		if err := c.Start(); err != nil {
 			fmt.Println(err)
 		}
+	case "powershell": // the answer to every command, as a line of JSON
+		for _, a := range args {
+			answerOf(a)
+		}
 	case "interfaces":
 		showInterfaces()
 	}
+}
+
+func answerOf(command string) {
+	var a struct {
+		Code     int
+		Out, Err string
+	}
+	c := exec.Command("powershell.exe", "-NoLogo", "-NoProfile", "-NonInteractive", "-Command", command)
+	var out, errOut strings.Builder
+	c.Stdout, c.Stderr = &out, &errOut
+	if err := c.Run(); c.ProcessState == nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	a.Code, a.Out, a.Err = c.ProcessState.ExitCode(), out.String(), errOut.String()
+	_ = json.NewEncoder(os.Stdout).Encode(a)
 }
 
 func showInterfaces() {
