@@ -21,9 +21,17 @@ type suite struct {
 	unbroken string // the build without a mutation; empty if bin is that
 }
 
-// notice runs the suite with a broken model and lists the scenarios that show
-// it.
-var notice = func(s *suite, _ Mutation) ([]string, error) { return s.failingAnywhere() }
+// notice runs the suite with a broken model and lists scenarios that show it.
+// Those of the rule that was broken come first: they mostly suffice, and are
+// few.
+var notice = func(s *suite, m Mutation) ([]string, error) {
+	if len(selectors) == 0 {
+		if red, err := s.failing([]string{"rule:" + m.Rule}); err != nil || len(red) > 0 {
+			return red, err
+		}
+	}
+	return s.failingAnywhere()
+}
 
 // unbroken checks that the unbroken model shows nothing. A comparison needs no
 // check: it is with whatever the unbroken model does.
