@@ -176,6 +176,8 @@ func TestExecRefusesWhatMakesNoSense(t *testing.T) {
 		{[]string{"--net", "bridge", "--", "p.exe"}, 2, "expected auto, namespace or host"},
 		{[]string{"--topology", "lab.json", "--", "p.exe"}, 2, "lab.json:1:30: hosts[0].ipp: there is no such key"},
 		{[]string{"--topology", "lab.json", "--host", "h1=10.0.0.1/8", "--", "p.exe"}, 2, "--host and --topology exclude each other"},
+		{[]string{"--topology", "none.json", "--", "p.exe"}, 2, "--topology: stat none.json: no such file or directory: expected a file with"},
+		{[]string{"--host", "h1=10.0.0.1/8", "--host", "h1=10.0.0.2/8", "--", "p.exe"}, 2, "the host name h1 is given twice"},
 		{[]string{"--as", "h9", "--", "p.exe"}, 2, `--as "h9": there is no such host: expected h1`},
 		{[]string{"--server", "none.txt", "--", "p.exe"}, 2, "token file of a running hnsim serve"},
 		{[]string{"--server", "bad.txt", "--", "p.exe"}, 2, "found 1 words, expected an address and a token"},

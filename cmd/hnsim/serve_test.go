@@ -341,7 +341,7 @@ func TestServeListensElsewhereOnlyWhenAllowed(t *testing.T) {
 
 func TestServeRefusesWorldsThatMakeNoSense(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for _, args := range [][]string{{"--host", "h1"}, {"--host", "=10.0.0.1/8"}, {"--listen", "0.0.0.0:0"}, {"--profile", "ws1"}, {"--knob", "x"},
+	for _, args := range [][]string{{"--host", "h1"}, {"--host", "=10.0.0.1/8"}, {"--host", "h1=10.0.0.255/24"}, {"--listen", "0.0.0.0:0"}, {"--profile", "ws1"}, {"--knob", "x"},
 		{"--reboot"}, {"--log-level", "loud"}, {"--log-level", "info+1"}, {"--log-format", "xml"}, {"--state"}, {"more"}} {
 		if r := hnsim(t, nil, append([]string{"serve"}, args...)...); r.code != 2 {
 			t.Errorf("%v: exit %d %s", args, r.code, r.errOut)

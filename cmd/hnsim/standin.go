@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -50,25 +49,16 @@ func (f *standinFlags) add(flags *pflag.FlagSet) {
 // describe reads the topology, or makes one of the flags. A flag that is given
 // wins over the file.
 func (f *standinFlags) describe() (*topology.Topology, error) {
-	t := &topology.Topology{}
+	read := func() (*topology.Topology, error) { return topology.OfHosts(f.hosts) }
 	if f.topology != "" {
 		if f.set.Changed("host") {
 			return nil, errors.New("--host and --topology exclude each other: the hosts are in the file")
 		}
-		var err error
-		if t, err = topology.Read(f.topology); err != nil {
-			return nil, err
-		}
-	} else {
-		for i, h := range f.hosts {
-			name, addr, _ := strings.Cut(h, "=")
-			prefix, err := netip.ParsePrefix(addr)
-			if err != nil || name == "" {
-				return nil, fmt.Errorf("--host %q: expected name=address/bits", h)
-			}
-			host := sim.HostConfig{Name: name, Addrs: []netip.Prefix{prefix}, MAC: [6]byte{0x00, 0x15, 0x5D, 0x82, 0x00, byte(0x23 + i)}}
-			t.Hosts = append(t.Hosts, topology.Host{HostConfig: host})
-		}
+		read = func() (*topology.Topology, error) { return topology.Read(f.topology) }
+	}
+	t, err := read()
+	if err != nil {
+		return nil, err
 	}
 	if t.Profile == "" || f.set.Changed("profile") {
 		t.Profile = f.profile

@@ -92,7 +92,7 @@ func unknownKnob(name string) error {
 	for _, d := range knobDefs {
 		names = append(names, d.name)
 	}
-	return fmt.Errorf("no knob %q%s", name, suggest(name, names))
+	return fmt.Errorf("no knob %q%s: `hnsim explain profile %s` lists them", name, suggest(name, names), DefaultProfile)
 }
 
 // Get returns the value of a knob as text.

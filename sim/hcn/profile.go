@@ -62,7 +62,7 @@ func ProfileByName(name string) (Profile, error) {
 			return p, nil
 		}
 	}
-	return Profile{}, fmt.Errorf("no profile %q%s: expected one of %s", name, suggest(name, ProfileNames()), strings.Join(ProfileNames(), ", "))
+	return Profile{}, fmt.Errorf("no profile %q: expected one of %s", name, strings.Join(ProfileNames(), ", "))
 }
 
 // MustProfile is ProfileByName for names that are constants.

@@ -201,11 +201,11 @@ func TestFeatureRangesHaveTheirHoles(t *testing.T) {
 	}
 }
 
-func TestProfilesAreFoundByNameAndSuggested(t *testing.T) {
+func TestProfilesAreFoundByNameAndListed(t *testing.T) {
 	if p, err := ProfileByName(""); err != nil || p.Name != WS2022 || p.Version != (HNSVersion{13, 3}) {
 		t.Errorf("%+v, %v", p.Name, err)
 	}
-	if _, err := ProfileByName("ws2020"); err == nil || !strings.Contains(err.Error(), "did you mean") {
+	if _, err := ProfileByName("ws2020"); err == nil || err.Error() != `no profile "ws2020": expected one of `+strings.Join(ProfileNames(), ", ") {
 		t.Error(err)
 	}
 	a, b := MustProfile(WS2022), MustProfile(WS2022)

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hnsim/hnsim/sim/fabric"
+	"github.com/hnsim/hnsim/sim/hcn"
 )
 
 // Parse reads the text of a file; name is for errors, which say where they are
@@ -19,10 +21,15 @@ func Parse(name string, text []byte) (*Topology, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	t := &Topology{Knobs: map[string]string{}}
+	t := &Topology{Knobs: map[string]string{}, at: r.at}
 	nodes := map[string]bool{}
 	r.object("", doc, fields{
-		"profile": r.text(&t.Profile),
+		"profile": func(path string, v any) {
+			r.text(&t.Profile)(path, v)
+			if _, err := hcn.ProfileByName(t.Profile); err != nil {
+				r.fail(path, "%w", err)
+			}
+		},
 		"seed": func(path string, v any) {
 			t.Seed = new(uint64)
 			number(r, t.Seed, 0, math.MaxUint64)(path, v)
@@ -54,13 +61,13 @@ func Parse(name string, text []byte) (*Topology, error) {
 	// Keys are read in the order of the alphabet, links before some nodes.
 	for i := range t.Links {
 		if l := &t.Links[i]; !nodes[l.Node] {
-			r.fail("links", "there is no node %q", l.Node)
+			r.fail(fmt.Sprintf("links[%d].node", i), "there is no node %q: expected %s", l.Node, strings.Join(slices.Sorted(maps.Keys(nodes)), ", "))
 		}
 	}
 	if r.err != nil {
 		return nil, r.err
 	}
-	return t, nil
+	return t, t.check()
 }
 
 func (r *reader) knobs(path string, v any, to map[string]string) {
@@ -68,9 +75,13 @@ func (r *reader) knobs(path string, v any, to map[string]string) {
 	if !ok {
 		r.expected(path, v, "an object with a text for each knob")
 	}
+	knobs := hcn.MustProfile(hcn.DefaultProfile).Knobs
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		var value string
 		r.text(&value)(path+"."+name, m[name])
+		if err := knobs.Set(name, value); err != nil {
+			r.fail(path+"."+name, "%w", err)
+		}
 		to[name] = value
 	}
 }

@@ -27,25 +27,74 @@ type reader struct {
 
 // document reads the whole text.
 func (r *reader) document() any {
+	var raw json.RawMessage
+	if err := json.Unmarshal(r.src, &raw); err != nil {
+		offset := len(r.src)
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) { // it counts the byte that is wrong
+			offset = int(syntax.Offset)
+			if offset > 0 && offset < len(r.src) {
+				offset--
+			}
+		}
+		r.err = fmt.Errorf("%s: not JSON: %w", r.position(offset), err)
+		return nil
+	}
 	dec := json.NewDecoder(bytes.NewReader(r.src))
+	if r.repeated(dec, ""); r.err != nil {
+		return nil
+	}
+	dec = json.NewDecoder(bytes.NewReader(r.src))
 	dec.UseNumber()
 	var v any
-	err := dec.Decode(&v)
-	if err == nil && dec.More() {
-		err = errors.New("something follows the document")
-	}
-	if err != nil {
-		line := 1 + bytes.Count(r.src[:min(int(dec.InputOffset()), len(r.src))], []byte("\n"))
-		r.err = fmt.Errorf("%s:%d: not JSON: %w", r.name, line, err)
-	}
+	r.err = dec.Decode(&v)
 	return v
 }
 
-// fail says what is wrong at a path, with its place in the file.
-func (r *reader) fail(path, format string, args ...any) {
-	if r.err != nil {
+// repeated looks for keys that an object has twice, of which a decoder keeps
+// the last.
+func (r *reader) repeated(dec *json.Decoder, path string) {
+	open, _ := dec.Token()
+	switch open {
+	case json.Delim('['):
+		for i := 0; dec.More() && r.err == nil; i++ {
+			r.repeated(dec, fmt.Sprintf("%s[%d]", path, i))
+		}
+	case json.Delim('{'):
+		seen := map[string]bool{}
+		for dec.More() && r.err == nil {
+			token, _ := dec.Token()
+			key, _ := token.(string)
+			at := member(path, key)
+			if seen[key] {
+				quoted, _ := json.Marshal(key)
+				r.err = fmt.Errorf("%s: %s: found the key a second time, expected it once", r.position(int(dec.InputOffset())-len(quoted)), at)
+				return
+			}
+			seen[key] = true
+			r.repeated(dec, at)
+		}
+	default:
 		return
 	}
+	_, _ = dec.Token()
+}
+
+// position is the file with the line and the column of a byte.
+func (r *reader) position(offset int) string {
+	before := r.src[:max(0, min(offset, len(r.src)))]
+	return fmt.Sprintf("%s:%d:%d", r.name, 1+bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n'))
+}
+
+func member(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// at adds to an error the path that it is about and its place in the file.
+func (r *reader) at(path string, err error) error {
 	place := r.name
 	if line, column, ok := hcn.Locate(r.src, path); ok {
 		place = fmt.Sprintf("%s:%d:%d", r.name, line, column)
@@ -53,7 +102,14 @@ func (r *reader) fail(path, format string, args ...any) {
 	if path != "" {
 		place += ": " + path
 	}
-	r.err = fmt.Errorf("%s: %s", place, fmt.Sprintf(format, args...))
+	return fmt.Errorf("%s: %w", place, err)
+}
+
+// fail says what is wrong at a path.
+func (r *reader) fail(path, format string, args ...any) {
+	if r.err == nil {
+		r.err = r.at(path, fmt.Errorf(format, args...))
+	}
 }
 
 // found shows a value in an error.
@@ -87,10 +143,7 @@ func (r *reader) object(path string, v any, f fields) {
 	}
 	known := slices.Sorted(maps.Keys(f))
 	for _, key := range slices.Sorted(maps.Keys(m)) {
-		at := key
-		if path != "" {
-			at = path + "." + key
-		}
+		at := member(path, key)
 		read, ok := f[key]
 		if !ok {
 			hint := ""

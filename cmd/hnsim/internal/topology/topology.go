@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/hnsim/hnsim/sim"
 	"github.com/hnsim/hnsim/sim/fabric"
 	"github.com/hnsim/hnsim/sim/fabric/ipstack"
+	"github.com/hnsim/hnsim/sim/wire"
 )
 
 // Topology is what a file says. Zero values are what the file leaves out.
@@ -21,6 +23,36 @@ type Topology struct {
 	Externals  []External
 	Links      []Link
 	Containers []string
+
+	// at adds to an error where it is in the file or on the command line.
+	at func(path string, err error) error
+}
+
+// OfHosts makes a world of hosts alone from the texts of --host flags:
+// name=address/bits.
+func OfHosts(flags []string) (*Topology, error) {
+	t := &Topology{at: func(path string, err error) error {
+		i := 0
+		if _, scan := fmt.Sscanf(path, "hosts[%d]", &i); scan != nil {
+			return err
+		}
+		return fmt.Errorf("--host %q: %w", flags[i], err)
+	}}
+	for i, text := range flags {
+		name, addr, _ := strings.Cut(text, "=")
+		prefix, err := netip.ParsePrefix(addr)
+		if err != nil || name == "" {
+			return nil, fmt.Errorf("--host %q: expected name=address/bits", text)
+		}
+		for _, h := range t.Hosts {
+			if h.Name == name {
+				return nil, fmt.Errorf("--host %q: the host name %s is given twice: expected another name", text, name)
+			}
+		}
+		t.Hosts = append(t.Hosts, Host{HostConfig: sim.HostConfig{Name: name, Addrs: []netip.Prefix{prefix},
+			MAC: wire.MAC{0x00, 0x15, 0x5D, 0x82, byte((0x23 + i) >> 8), byte(0x23 + i)}}})
+	}
+	return t, t.check()
 }
 
 // Host is a Windows host.
@@ -53,7 +85,10 @@ const maxBytes = 1 << 20
 func Read(name string) (*Topology, error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--topology: %w: expected a file with a description of the world in JSON", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("--topology %s: found something that is no file, expected a description of the world in JSON", name)
 	}
 	if info.Size() > maxBytes {
 		return nil, fmt.Errorf("%s: found %d bytes, expected at most %d", name, info.Size(), maxBytes)
@@ -70,34 +105,34 @@ const leaseTime = 8 * time.Hour
 
 // Build adds everything to a world.
 func (t *Topology) Build(w *sim.World) error {
-	for _, c := range t.Routers {
+	for i, c := range t.Routers {
 		if _, err := w.Net.AddRouter(c); err != nil {
-			return fmt.Errorf("router %s: %w", c.Name, err)
+			return t.at(fmt.Sprintf("routers[%d]", i), fmt.Errorf("router %s: %w", c.Name, err))
 		}
 	}
-	for _, h := range t.Hosts {
+	for i, h := range t.Hosts {
 		c := h.HostConfig
 		if !c.Gateway.IsValid() {
 			c.Gateway = t.gateway(&c)
 		}
 		host, err := w.AddHost(c)
 		if err != nil {
-			return fmt.Errorf("host %s: %w", c.Name, err)
+			return t.at(fmt.Sprintf("hosts[%d]", i), fmt.Errorf("host %s: %w", c.Name, err))
 		}
-		for _, r := range h.Routes {
+		for k, r := range h.Routes {
 			if err := host.AddRoute(r); err != nil {
-				return fmt.Errorf("host %s: route to %s: %w", c.Name, r.Dst, err)
+				return t.at(fmt.Sprintf("hosts[%d].route[%d]", i, k), fmt.Errorf("host %s: route to %s: %w", c.Name, r.Dst, err))
 			}
 		}
 	}
-	for _, x := range t.Externals {
+	for i, x := range t.Externals {
 		if err := x.build(w); err != nil {
-			return fmt.Errorf("external %s: %w", x.Name, err)
+			return t.at(fmt.Sprintf("externals[%d]", i), fmt.Errorf("external %s: %w", x.Name, err))
 		}
 	}
-	for _, l := range t.Links {
+	for i, l := range t.Links {
 		if err := l.build(w); err != nil {
-			return err
+			return t.at(fmt.Sprintf("links[%d]", i), err)
 		}
 	}
 	return nil
@@ -155,7 +190,7 @@ func (l *Link) build(w *sim.World) error {
 			nic = b.NICs()[0]
 		}
 	}
-	if nic == nil {
+	if nic == nil || l.NIC != "" && nic.Name() != l.NIC {
 		return fmt.Errorf("link of %s: it has no NIC %q", l.Node, l.NIC)
 	}
 	c := nic.Link()
