@@ -52,7 +52,10 @@ or use --net host.
 The first run builds the DLLs and prepares wine in the user's cache folder. Runs
 share drive C there; the registry is fresh every time. Drive Z is this machine's
 root, and a path without drive is on the drive of the current folder: start programs
-that write to \var or \etc with --workdir 'C:\'.`,
+that write to \var or \etc with --workdir 'C:\'.
+
+--topology FILE describes hosts, routers, external machines and links in JSON, such as
+`+topologyExample,
 		Example: `  hnsim exec --profile ws2025 --calls calls.ndjson -- ./driver.exe --verbose
   hnsim exec --topology lab.json --as node2 -- ./driver.exe
   hnsim exec --server hnsim-standin.txt --forward 127.0.0.1:6443 -- ./driver.exe`,

@@ -21,6 +21,15 @@ import (
 	"github.com/hnsim/hnsim/sim/standin"
 )
 
+// topologyExample is the end of the help of commands with --topology.
+const topologyExample = `
+  {"profile": "ws2025",
+   "hosts": [{"name": "h1", "ip": ["10.0.0.5/24"]}, {"name": "h2", "ip": ["10.0.0.6/24"]}],
+   "routers": [{"name": "r", "interfaces": [{"segment": "lan", "ip": ["10.0.0.1/24"]},
+                                            {"segment": "wan", "ip": ["203.0.113.1/24"]}]}]}
+
+sim/standin/README.md has every key.`
+
 // worldFlagNames are the flags that make a world.
 var worldFlagNames = []string{"listen", "profile", "host", "container", "knob", "seed", "topology"}
 

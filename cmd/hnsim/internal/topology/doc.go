@@ -30,5 +30,7 @@
 // as a host does; both may have routes. A host or an external machine without
 // gw uses the router of its segment. outer puts the host, as a virtual machine,
 // on a port of a switch of its own. Containers are those that v1 attach finds
-// running. Keys that do not exist are errors.
+// running. Keys that do not exist, or are there twice, are errors, and so are
+// worlds that cannot be, such as two nodes with one address. The manual of the
+// format is sim/standin/README.md.
 package topology

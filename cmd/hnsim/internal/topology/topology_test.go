@@ -49,6 +49,26 @@ func TestTheDocumentedExampleBuildsAWorld(t *testing.T) {
 	}
 }
 
+func TestTheExampleOfTheManualBuildsAWorld(t *testing.T) {
+	raw, err := os.ReadFile("../../../../sim/standin/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(raw), "```json\n")
+	text, _, _ = strings.Cut(text, "```")
+	top, err := Parse("README.md", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := sim.New(sim.Config{Profile: top.Profile, Knobs: top.Knobs})
+	if err == nil {
+		err = top.Build(w)
+	}
+	if err != nil || w.Host("node2") == nil || w.Net.Node("x") == nil {
+		t.Error(err)
+	}
+}
+
 func TestHostsTakeTheRouterOfTheirSegment(t *testing.T) {
 	top, err := Parse("lab.json", []byte(`{"hosts":[{"name":"a","ip":["10.0.0.5/24"]},{"name":"b","ip":["10.0.0.6/24"],"gw":"10.0.0.9"},{"name":"c","ip":["10.0.0.7/24"],"segment":"other"}],
 		"routers":[{"name":"r","interfaces":[{"segment":"lan","ip":["10.0.0.1/24"]}]}]}`))
