@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -35,9 +34,14 @@ func (a *app) execCmd() *cobra.Command {
 		Short: "run a Windows program under wine against the model",
 		Long: `Run an unmodified Windows program that is built on hcsshim under wine. Its calls of
 HNS go to a model that lives as long as the program, or to a running hnsim serve
-with --server. Standard input and output are the program's, and so is the exit code
-(its lower eight bits). Ctrl-C and SIGTERM press Ctrl-C for the program; it is killed
-after ten seconds, or at once by a second Ctrl-C.
+with --server. Standard input and output are the program's, and so is the exit code:
+its lower eight bits (300 gives 44), but 1 where a failure would become 0 (256 gives
+1), and 130 for Windows' own code of Ctrl-C. Where the program ended with 0 but the
+account of it is incomplete or could not be written, the exit code is 3.
+
+Ctrl-C and SIGTERM press Ctrl-C for the program; it is killed after ten seconds, or
+at once by a second Ctrl-C. The account says so ("interrupted": true), and the exit
+code is 130 unless the program chose one other than 0.
 
 Afterwards standard error says which calls the program made, which were refused,
 which handles it did not close, and which objects it added, changed and removed.
@@ -85,25 +89,45 @@ that write to \var or \etc with --workdir 'C:\'.
 
 // exec runs a program and says what it did.
 func (a *app) exec(ctx context.Context, f *execFlags, args []string) error {
-	run := wine.Run{DLLs: f.dlls, Dir: f.workdir, Log: a.talk}
+	if err := checkForwards(f.forward); err != nil {
+		return err
+	}
+	kill, release := secondSignal(ctx)
+	defer release()
+	run := wine.Run{DLLs: f.dlls, Dir: f.workdir, Log: a.talk, Kill: kill}
+	file, err := openReport(f.report)
+	if err != nil {
+		return err
+	}
+	defer file.close()
 	n, err := a.openNet(f.net)
 	if err != nil {
 		return err
 	}
 	report, err := a.execIn(ctx, f, n, &run, args)
-	if err = errors.Join(err, n.close()); err != nil {
+	err = errors.Join(err, n.close())
+	switch {
+	case report == nil && ctx.Err() != nil:
+		return exit.With(exit.Interrupted, err)
+	case report == nil:
 		return exit.With(exit.NotTested, err)
 	}
-	if err := a.tell(f, report); err != nil {
-		return exit.With(exit.NotTested, err)
+	// The program has run: whatever went wrong, its account and exit code stay.
+	err = errors.Join(err, a.tell(file, report))
+	code := unixCode(report.ExitCode)
+	switch {
+	case code == 0 && report.Interrupted:
+		code = exit.Interrupted
+	case code == 0 && err != nil:
+		code = exit.NotTested
+	case code == 0:
+		return nil
 	}
-	if code := unixCode(report.ExitCode); code != 0 {
-		return &exit.Error{Code: code}
-	}
-	return nil
+	return &exit.Error{Code: code, Err: err}
 }
 
-// execIn runs a program in a network.
+// execIn runs a program in a network. With a report, the program has run, even
+// if there is an error too.
 func (a *app) execIn(ctx context.Context, f *execFlags, n *programNet, run *wine.Run, args []string) (report *tally.Report, err error) {
 	var log tally.Log
 	w := follower{net: n, log: &log}
@@ -133,8 +157,8 @@ func (a *app) execIn(ctx context.Context, f *execFlags, n *programNet, run *wine
 	if err := run.Prepare(ctx); err != nil {
 		return nil, err
 	}
-	report = &tally.Report{Program: args, Host: t.host, Profile: t.profile, OSBuild: t.osBuild, Network: n.describe(list)}
-	a.talk("network: %s\n", report.Network)
+	r := &tally.Report{Program: args, Host: t.host, Profile: t.profile, OSBuild: t.osBuild, Network: n.describe(list)}
+	a.talk("network: %s\n", r.Network)
 	before, err := t.store()
 	if err != nil {
 		return nil, err
@@ -148,14 +172,16 @@ func (a *app) execIn(ctx context.Context, f *execFlags, n *programNet, run *wine
 	if err != nil {
 		return nil, err
 	}
-	report.ExitCode, report.Took = int64(code), time.Since(start)
+	r.ExitCode, r.Took, r.Interrupted = int64(code), time.Since(start), ctx.Err() != nil
+	r.Functions, r.Leaked = log.Functions(), log.Open()
 	after, err := t.store()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		r.Changes, err = tally.Diff(before, after)
 	}
-	report.Functions, report.Leaked = log.Functions(), log.Open()
-	report.Changes, err = tally.Diff(before, after)
-	return report, errors.Join(err, w.trouble())
+	if err != nil {
+		r.Unknown = err.Error()
+	}
+	return r, errors.Join(err, w.trouble())
 }
 
 // follower watches the calls: the program's interfaces follow the host's
@@ -182,42 +208,10 @@ func (w *follower) trouble() error {
 	return w.err
 }
 
-// tell says what the program did.
-func (a *app) tell(f *execFlags, r *tally.Report) error {
-	if f.report != "" {
-		raw, err := json.MarshalIndent(r, "", "  ")
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(f.report, append(raw, '\n'), 0o644); err != nil {
-			return err
-		}
-	}
-	if a.opts.format == "json" {
-		return a.json(r)
-	}
-	if !a.opts.quiet {
-		r.WriteText(a.err)
-	}
-	return nil
-}
-
 // programOut is where the program's standard output goes.
 func (a *app) programOut() io.Writer {
 	if a.opts.format == "json" {
 		return a.err.Writer
 	}
 	return a.out.Writer
-}
-
-// unixCode is what fits of a Windows exit code: eight bits, and never 0 for a
-// failure.
-func unixCode(code int64) int {
-	switch {
-	case code == wine.Interrupted:
-		return exit.Interrupted
-	case code != 0 && code&0xFF == 0:
-		return 1
-	}
-	return int(code & 0xFF)
 }

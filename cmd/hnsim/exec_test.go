@@ -184,6 +184,10 @@ func TestExecRefusesWhatMakesNoSense(t *testing.T) {
 		{[]string{"--server", "gone.txt", "--", "p.exe"}, 3, "is hnsim serve still running?"},
 		{[]string{"--server", "gone.txt", "--seed", "2", "--", "p.exe"}, 2, "--server and --seed exclude each other"},
 		{[]string{"--knob", "none=1", "--", "p.exe"}, 2, "none"},
+		{[]string{"--report", "none/r", "--", "p.exe"}, 2, "--report: open none/r"},
+		{[]string{"--calls", "none/c", "--", "p.exe"}, 2, "--calls: open none/c"},
+		{[]string{"--forward", "foo", "--", "p.exe"}, 2, `--forward is "foo": expected address:port`},
+		{[]string{"--forward", "127.0.0.1:999999", "--", "p.exe"}, 2, `--forward is "127.0.0.1:999999": expected`},
 	}
 	for _, tt := range tests {
 		hnsim(t, nil, append([]string{"exec"}, tt.args...)...).check(t, tt.code, "", tt.want)

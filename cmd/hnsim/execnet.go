@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -73,6 +74,18 @@ func (n *programNet) relay(cfg standin.RelayConfig) {
 	n.relays = append(n.relays, r)
 	n.mu.Unlock()
 	go func() { _ = r.Serve() }()
+}
+
+// checkForwards looks at the values of --forward.
+func checkForwards(addrs []string) error {
+	for _, addr := range addrs {
+		host, port, err := net.SplitHostPort(addr)
+		number, bad := strconv.ParseUint(port, 10, 16)
+		if err != nil || bad != nil || host == "" || number == 0 {
+			return fmt.Errorf("--forward is %q: expected address:port with a port of 1 to 65535, such as 127.0.0.1:6443", addr)
+		}
+	}
+	return nil
 }
 
 // forward lets the program reach a port of this machine's under its address.

@@ -17,7 +17,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// After the first signal the default is back: a second one ends at once.
+	// After the first signal the default is back: a second one ends at once,
+	// unless a verb listens for it too.
 	context.AfterFunc(ctx, stop)
 	a := newApp(os.Stdout, os.Stderr, os.Getenv)
 	a.isolate = linux.Isolate

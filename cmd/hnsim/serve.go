@@ -198,7 +198,7 @@ func writePrivately(file, text string) error {
 
 func (a *app) serve(ctx context.Context, s *service, f *serveFlags) error {
 	if err := writePrivately(f.tokenFile, s.Addr()+" "+s.Token()+"\n"); err != nil {
-		return err
+		return exit.With(exit.Usage, fmt.Errorf("--token-file: %w", err))
 	}
 	if !f.keepToken {
 		defer os.Remove(f.tokenFile)

@@ -181,7 +181,7 @@ func recordCalls(file string) (record func(standin.Call), done func() error, err
 	}
 	out, err := os.Create(file)
 	if err != nil {
-		return nil, nil, exit.With(exit.NotTested, err)
+		return nil, nil, exit.With(exit.Usage, fmt.Errorf("--calls: %w", err))
 	}
 	enc := json.NewEncoder(out)
 	var mu sync.Mutex // a request that did not end in time may still make a call

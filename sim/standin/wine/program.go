@@ -35,16 +35,17 @@ func localFolder(dir, prefix string) string {
 
 // programPath turns what the user called the program into what Windows finds.
 // A path of Windows stays, and so does a bare name that is no file here: drive
-// C has programs of its own.
+// C has programs of its own. Relative names are looked for in this process's
+// current folder, and then in dir, the program's.
 func programPath(name, dir string) (string, error) {
 	if drivePath.MatchString(name) {
 		return name, nil
 	}
-	file := name
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(dir, file)
+	names := spellings(name)
+	if !filepath.IsAbs(name) && dir != "" {
+		names = append(names, spellings(filepath.Join(dir, name))...)
 	}
-	found, err := firstFile(file, file+".exe", strings.ReplaceAll(file, `\`, "/"))
+	found, err := firstFile(names...)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(name, `/\`):
 		return name, nil
@@ -60,16 +61,29 @@ func programPath(name, dir string) (string, error) {
 	return strings.ReplaceAll(Path(found), "/", `\`), nil
 }
 
+// spellings are the files that a name may mean.
+func spellings(file string) []string {
+	return []string{file, file + ".exe", strings.ReplaceAll(file, `\`, "/")}
+}
+
+// firstFile is the first of the names that is a file. The error is about a
+// folder among them, or about the first name.
 func firstFile(names ...string) (string, error) {
+	var folder error
 	for _, n := range names {
-		if info, err := os.Stat(n); err == nil && !info.IsDir() {
+		info, err := os.Stat(n)
+		switch {
+		case err != nil:
+		case !info.IsDir():
 			return n, nil
+		case folder == nil:
+			folder = &fs.PathError{Op: "exec", Path: n, Err: errors.New("is a folder")}
 		}
 	}
-	_, err := os.Stat(names[0])
-	if err == nil {
-		err = &fs.PathError{Op: "exec", Path: names[0], Err: errors.New("is a folder")}
+	if folder != nil {
+		return "", folder
 	}
+	_, err := os.Stat(names[0])
 	return "", err
 }
 

@@ -61,6 +61,20 @@ func TestProgramsAreFoundAndChecked(t *testing.T) {
 	}
 }
 
+func TestRelativeProgramsAreFoundHereBeforeTheirOwnFolder(t *testing.T) {
+	here, other := t.TempDir(), t.TempDir()
+	t.Chdir(here)
+	mkPE(t, filepath.Join(here, "a.exe"), 0x8664, 0x22)
+	mkPE(t, filepath.Join(other, "a.exe"), 0x8664, 0x22)
+	mkPE(t, filepath.Join(other, "b.exe"), 0x8664, 0x22)
+	for name, dir := range map[string]string{"./a.exe": here, "a": here, "./b.exe": other} {
+		want := strings.ReplaceAll("Z:"+filepath.Join(dir, strings.TrimSuffix(filepath.Base(name), ".exe")+".exe"), "/", `\`)
+		if got, err := programPath(name, other); got != want || err != nil {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, want)
+		}
+	}
+}
+
 func TestOutcomes(t *testing.T) {
 	tests := []struct {
 		said    string

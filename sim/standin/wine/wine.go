@@ -27,6 +27,9 @@ type Run struct {
 	// Ready is told the folder of a run before the program starts. Programs
 	// have it in HNSIM_RUN; what is in it goes with the run.
 	Ready func(dir string) error
+	// Kill, once it is closed, ends what is left of the time that an interrupted
+	// program has; nil never is.
+	Kill <-chan struct{}
 	// Start starts wine; nil is (*exec.Cmd).Start. Programs see the network of
 	// the thread that starts them.
 	Start func(*exec.Cmd) error
@@ -106,7 +109,7 @@ func (r *Run) Prepare(ctx context.Context) error {
 
 // Exec runs a program and returns its exit code, all 32 bits of it; an error
 // means that it could not be run. When ctx ends, the program gets Ctrl-C, and
-// after ten seconds it is killed. Whatever the program started ends with it.
+// after ten seconds, or when Kill is closed, it is killed. Whatever the program started ends with it.
 //
 // Terminals are not passed on: wine would put them into a mode of its own and
 // paint them. The program finds pipes.
@@ -148,7 +151,7 @@ func (r *Run) Exec(ctx context.Context, args []string, in io.Reader, out, errOut
 	if err != nil {
 		return 0, errors.Join(err, guard.end())
 	}
-	failure := wait(ctx, cmd)
+	failure := wait(ctx, r.Kill, cmd)
 	raw, _ := os.ReadFile(result)
 	err = guard.end() // with it every other holder of the pipes goes
 	std.wait()
@@ -159,7 +162,7 @@ func (r *Run) Exec(ctx context.Context, args []string, in io.Reader, out, errOut
 }
 
 // wait waits for the program, which gets Ctrl-C when ctx ends.
-func wait(ctx context.Context, cmd *exec.Cmd) error {
+func wait(ctx context.Context, kill <-chan struct{}, cmd *exec.Cmd) error {
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	select {
@@ -171,10 +174,11 @@ func wait(ctx context.Context, cmd *exec.Cmd) error {
 	select {
 	case err := <-done:
 		return err
+	case <-kill:
 	case <-time.After(stopDelay):
-		killGroup(cmd.Process.Pid)
-		return <-done
 	}
+	killGroup(cmd.Process.Pid)
+	return <-done
 }
 
 // outcome reads what the starter wrote: "x" and the exit code, or "e" and the

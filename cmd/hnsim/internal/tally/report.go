@@ -10,18 +10,23 @@ import (
 
 // Report is the account of a run.
 type Report struct {
-	Program  []string      `json:"program"`
-	ExitCode int64         `json:"exitCode"` // as Windows has it, 32 bits
-	Took     time.Duration `json:"tookNs"`
-	Host     string        `json:"host"`
-	Profile  string        `json:"profile"`
-	OSBuild  int           `json:"osBuild"`
+	Program  []string `json:"program"`
+	ExitCode int64    `json:"exitCode"` // as Windows has it, 32 bits
+	// Interrupted says that Ctrl-C or SIGTERM ended the program; wine gives one
+	// that does not handle it the exit code 0.
+	Interrupted bool          `json:"interrupted"`
+	Took        time.Duration `json:"tookNs"`
+	Host        string        `json:"host"`
+	Profile     string        `json:"profile"`
+	OSBuild     int           `json:"osBuild"`
 	// Network says where the program's interfaces came from, and why.
 	Network string `json:"network"`
 
 	Functions []Function `json:"functions"`
 	Leaked    []Handle   `json:"leakedHandles"`
 	Changes   []Change   `json:"changes"`
+	// Unknown is why the changes are not known; "" if they are.
+	Unknown string `json:"changesUnknown,omitempty"`
 }
 
 // Totals are the numbers of calls and of those that were refused.
@@ -42,7 +47,11 @@ const width = 80
 func (r *Report) WriteText(w io.Writer) {
 	calls, refused := r.Totals()
 	fmt.Fprintf(w, "-- %s on %s (%s, build %d), %s\n", base(r.Program), r.Host, r.Profile, r.OSBuild, r.Took.Round(10*time.Millisecond))
-	fmt.Fprintf(w, "exit code: %s\n", exitCode(r.ExitCode))
+	interrupted := ""
+	if r.Interrupted {
+		interrupted = ", interrupted"
+	}
+	fmt.Fprintf(w, "exit code: %s%s\n", exitCode(r.ExitCode), interrupted)
 	if calls == 0 {
 		fmt.Fprintln(w, "calls of HNS: none")
 	} else {
@@ -64,6 +73,10 @@ func (r *Report) WriteText(w io.Writer) {
 }
 
 func (r *Report) writeChanges(w io.Writer) {
+	if r.Unknown != "" {
+		fmt.Fprintln(w, "objects: changes not known")
+		return
+	}
 	if len(r.Changes) == 0 {
 		fmt.Fprintln(w, "objects: no change")
 		return

@@ -1,5 +1,6 @@
 /* A driver that makes a network and does not close its handle, and asks for one
-   that is not there. With "shared" it expects the network to be there. */
+   that is not there. With "crash" it crashes, with "sleep" it stays for a minute,
+   with "deaf" too, and does not heed Ctrl-C. */
 #include <windows.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,5 +31,12 @@ int main(int argc, char **argv)
 	id.Data1 = 1;
 	printf("opened %08x\n", (unsigned)open(&id, &h, &err));
 	fflush(stdout);
+	if (argc > 1 && !strcmp(argv[1], "deaf"))
+		SetConsoleCtrlHandler(NULL, TRUE);
+	if (argc > 1 && (!strcmp(argv[1], "sleep") || !strcmp(argv[1], "deaf"))) {
+		puts("waiting");
+		fflush(stdout);
+		Sleep(60000);
+	}
 	return argc > 1 && !strcmp(argv[1], "crash") ? *(volatile int *)0 : hr != 0;
 }
