@@ -173,6 +173,9 @@ type UnreachableError struct {
 	From, To string // "10.244.1.2", "tcp 10.244.2.20:80"
 	Reason   string // "timeout", "refused", "icmp type 3 code 1 from 10.244.1.1"
 	Drops    []Drop // what was dropped meanwhile, in order
+	// Last is where the last packet came to that went to one machine, and why
+	// it was not answered if that is known; "" when none came anywhere.
+	Last string
 }
 
 func (e *UnreachableError) Error() string {
@@ -180,6 +183,9 @@ func (e *UnreachableError) Error() string {
 	fmt.Fprintf(&b, "%s does not reach %s: %s", e.From, e.To, e.Reason)
 	for _, d := range e.Drops {
 		fmt.Fprintf(&b, "\n  dropped at %s: %s\n    %s", d.Where, d.Reason, d.Packet)
+	}
+	if e.Last != "" {
+		fmt.Fprintf(&b, "\n  last received by %s", e.Last)
 	}
 	return b.String()
 }

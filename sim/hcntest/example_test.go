@@ -69,6 +69,8 @@ func Example() {
 	// the published port answers: true
 	// outside the container is seen as 10.127.130.35 <nil>
 	// 203.0.113.80 does not reach tcp 10.127.130.35:8081: timeout
+	//   last received by h1, Ethernet: eth(02-72-6F-75-00-00>00-15-5D-7F-82-23) ip(203.0.113.80>10.127.130.35 ttl127 DF) tcp(49153>8081 SYN) len 0
+	//     nobody listens on tcp 8081 there
 }
 
 // HNS refuses what Windows refuses, with the same codes and texts.

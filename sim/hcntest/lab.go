@@ -82,6 +82,7 @@ type Lab struct {
 	runs  int // containers that were started
 	// answered is who answered last, and whom it saw.
 	answered *server
+	last     *arrival // since the last question
 }
 
 // New makes a lab. A configuration that makes no sense fails the test.
@@ -166,6 +167,7 @@ const maxSeen = 10000
 
 func (l *Lab) observer() fabric.Observer {
 	return fabric.Observer{
+		OnReceive: l.arrived,
 		OnWire: func(now int64, n *fabric.NIC, dir fabric.WireDir, frame []byte, _ uint64) {
 			if len(l.wires) < maxSeen {
 				l.wires = append(l.wires, Packet{At: time.Duration(now), Host: n.Node(), Direction: dir.String(),

@@ -160,7 +160,7 @@ const question = "hello"
 
 // Reach asks a server, as "10.244.2.20:80", over tcp or udp, and returns who
 // answered. The error is an *UnreachableError with the packets that were
-// dropped on the way.
+// dropped on the way, or with how far the last one came.
 func (p *Pod) Reach(proto, to string) (Exchange, error) {
 	p.lab.mu.Lock()
 	defer p.lab.mu.Unlock()
@@ -204,11 +204,12 @@ func (p *Pod) begin() (*ipstack.Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.name, err)
 	}
+	p.lab.last = nil
 	return st, nil
 }
 
 func (p *Pod) unreachable(to, reason string, drops int) error {
-	return &UnreachableError{From: p.addr.String(), To: to, Reason: reason, Drops: slices.Clone(p.lab.drops[drops:])}
+	return &UnreachableError{From: p.addr.String(), To: to, Reason: reason, Drops: slices.Clone(p.lab.drops[drops:]), Last: p.lab.lastArrival()}
 }
 
 // until lets time pass until done, at most the timeout.

@@ -105,6 +105,39 @@ func TestAnUnreachablePodIsReportedWithTheDrop(t *testing.T) {
 	}
 }
 
+func TestAPortThatNobodyServesIsNamed(t *testing.T) {
+	h, _ := natEndpoint(t)
+	port := func(ip string, proto uint32, inside, outside uint16) *Pod {
+		policy := EndpointPolicy{Type: PortMapping, Settings: mustJSON(PortMappingPolicySetting{Protocol: proto, InternalPort: inside, ExternalPort: outside})}
+		n, err := h.GetNetworkByName("nat")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := h.CreateEndpoint(endpointAt(ip, policy), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.Run(e.Id)
+	}
+	web := port("172.16.0.11", 6, 80, 8080)
+	port("172.16.0.12", 17, 53, 5353)
+	x := h.lab.External()
+	for _, tt := range []struct{ proto, to, where, why string }{
+		{"tcp", "10.127.130.35:8080", "last received by h1#", "nobody listens on tcp 80 there"},
+		{"udp", "10.127.130.35:5353", "last received by h1#", "nobody listens on udp 53 there"},
+		{"tcp", "10.127.130.35:8081", "last received by h1, Ethernet: ", "nobody listens on tcp 8081 there"},
+	} {
+		_, err := x.Reach(tt.proto, tt.to)
+		if err == nil || !strings.Contains(err.Error(), tt.where) || !strings.Contains(err.Error(), tt.why) {
+			t.Errorf("%s %s: %v", tt.proto, tt.to, err)
+		}
+	}
+	web.Listen("tcp", 80)
+	if _, err := x.Reach("tcp", "10.127.130.35:8080"); err != nil {
+		t.Error(err)
+	}
+}
+
 // natEndpoint is a host with an endpoint on a NAT network.
 func natEndpoint(t *testing.T) (*Host, *HostComputeEndpoint) {
 	t.Helper()
