@@ -56,7 +56,7 @@ func (r *recorder) Capabilities() []backends.Capability { return withoutPrograms
 // WhyNot says why programs do not run while something is recorded.
 func (r *recorder) WhyNot(c backends.Capability) string {
 	if c == backends.Programs {
-		return "a recording does not hold what programs do"
+		return "programs are neither recorded nor compared, so none runs while a recording is made"
 	}
 	if x, ok := r.Backend.(backends.Explainer); ok {
 		return x.WhyNot(c)

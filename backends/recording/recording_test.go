@@ -103,7 +103,7 @@ func TestProgramsDoNotRunWhileSomethingIsRecorded(t *testing.T) {
 			t.Error(caps)
 		}
 	}
-	if why := b.(backends.Explainer).WhyNot(backends.Programs); !strings.Contains(why, "recording") {
+	if why := b.(backends.Explainer).WhyNot(backends.Programs); !strings.Contains(why, "neither recorded nor compared") {
 		t.Error(why)
 	}
 }

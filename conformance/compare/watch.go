@@ -76,7 +76,7 @@ func (w *Watch) Capabilities() []backends.Capability {
 // WhyNot says why programs do not run.
 func (w *Watch) WhyNot(c backends.Capability) string {
 	if c == backends.Programs {
-		return "what programs do is not compared"
+		return "what programs do is not compared, so none runs in a comparison"
 	}
 	if x, ok := w.Backend.(backends.Explainer); ok {
 		return x.WhyNot(c)

@@ -50,14 +50,13 @@ func (e *environment) lacks(req string) string {
 	switch kindOf {
 	case "capability":
 		if !slices.Contains(e.caps, backends.Capability(name)) {
-			why := ""
 			if e.whyNot != nil {
-				why = e.whyNot(backends.Capability(name))
+				if why := e.whyNot(backends.Capability(name)); why != "" {
+					// The reason need not be the backend's.
+					return fmt.Sprintf("needs capability %s: %s", name, why)
+				}
 			}
-			if why != "" {
-				why = ": " + why
-			}
-			return fmt.Sprintf("needs capability %s, which backend %s lacks%s", name, e.backend, why)
+			return fmt.Sprintf("needs capability %s, which backend %s lacks", name, e.backend)
 		}
 	case "feature":
 		if e.features.Supported[name] {

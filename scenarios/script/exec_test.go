@@ -176,7 +176,7 @@ func TestProgramsBringTheirTime(t *testing.T) {
 func TestWithoutProgramsTheScenarioIsSkippedAndSaysWhy(t *testing.T) {
 	f := &fake{without: []backends.Capability{backends.Programs}, whyNot: "no wine: install wine64"}
 	res := mkRun(t, f, "exec h1 echo")
-	if want := "needs capability programs, which backend fake lacks: no wine: install wine64"; res.Status != Skipped || res.Reason != want {
+	if want := "needs capability programs: no wine: install wine64"; res.Status != Skipped || res.Reason != want {
 		t.Errorf("%s: %s", res.Status, res.Reason)
 	}
 }
