@@ -59,7 +59,7 @@ root, and a path without drive is on the drive of the current folder: start prog
 that write to \var or \etc with --workdir 'C:\'.
 
 --topology FILE describes hosts, routers, external machines and links in JSON, such as
-`+topologyExample,
+` + topologyExample,
 		Example: `  hnsim exec --profile ws2025 --calls calls.ndjson -- ./driver.exe --verbose
   hnsim exec --topology lab.json --as node2 -- ./driver.exe
   hnsim exec --server hnsim-standin.txt --forward 127.0.0.1:6443 -- ./driver.exe`,

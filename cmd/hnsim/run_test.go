@@ -246,6 +246,39 @@ func TestTraceFollowsEveryPacket(t *testing.T) {
 	hnsim(t, nil, "trace", file, "--add", "fly away").check(t, 2, "", `unknown word "fly"`)
 }
 
+func TestAFailedConnectionShowsItsOwnWalk(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const scenario = `# TRY-09: the walk of a connection
+# rules: ACL-10
+# labels: acl
+#
+# The ping before it went through.
+
+router r lan=10.127.130.1/24 wan=203.0.113.1/24
+host h1 ip=10.127.130.35/24
+external x ip=203.0.113.80/24 segment=wan
+network h1 br net.json
+endpoint cb1 br ep.json
+ping x > 10.127.130.110
+listen cb1 tcp :80
+tcp x > 10.127.130.110:81 timeout=1s
+-- net.json --
+{"Name":"br","Type":"L2Bridge","SchemaVersion":{"Major":2,"Minor":0},"Ipams":[{"Type":"Static","Subnets":[
+ {"IpAddressPrefix":"10.127.130.0/24","Routes":[{"NextHop":"10.127.130.1","DestinationPrefix":"0.0.0.0/0"}]}]}]}
+-- ep.json --
+{"Name":"cb1","IpConfigurations":[{"IpAddress":"10.127.130.110"}],"SchemaVersion":{"Major":2,"Minor":0}}
+`
+	if err := os.WriteFile("t.txtar", []byte(scenario), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := hnsim(t, nil, "run", "t.txtar")
+	r.check(t, 1, "trace of the packet", "")
+	_, walk, _ := strings.Cut(r.out, "trace of the packet")
+	if !strings.Contains(walk, ">10.127.130.110:81") || strings.Contains(walk, "protocol is 1 ") {
+		t.Error(r.out)
+	}
+}
+
 func TestListKnowsFiles(t *testing.T) {
 	file := mine(t, "passes.txtar")
 	hnsim(t, nil, "list", file, "--columns", "id,rules,confidence").check(t, 0, "TRY-01  NAT-10 NAT-13", "")

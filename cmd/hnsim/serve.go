@@ -45,7 +45,7 @@ Windows' HNS: every change is on the disk before it is acknowledged. What comes 
 depends on the profile (knob hnsRestart); --reboot restarts the hosts instead.
 
 --topology FILE describes hosts, routers, external machines and links in JSON, such as
-`+topologyExample,
+` + topologyExample,
 		Example: `  hnsim serve --listen 127.0.0.1:7790 --state hns.state
   curl -H "Authorization: Bearer $(cut -d' ' -f2 hnsim-standin.txt)" http://127.0.0.1:7790/v1/networks`,
 		Args: cobra.NoArgs,

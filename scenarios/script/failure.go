@@ -161,6 +161,18 @@ func (r *run) lastTrace() []string {
 	return r.world.Trace(r.sent[len(r.sent)-1])
 }
 
+// connected notes the first packet of a connection that failed, which the
+// outcome does not name: the failure shows its walk.
+func (r *run) connected(s *backends.Stimulus, since int) {
+	for _, o := range r.world.Observations()[since:] {
+		var m wire.Meta
+		if o.ID != 0 && wire.Parse(o.Frame, &m) == wire.OK && m.IsIP() && m.Proto == wire.ProtoTCP && m.Dst(o.Frame) == s.Dst.Addr() {
+			r.sent = append(r.sent, o.ID)
+			return
+		}
+	}
+}
+
 // text makes the message of a failure: everything a reader needs, in the order
 // in which they ask.
 func (f *Failure) text() string {

@@ -84,11 +84,13 @@ func parseTCP(p *parser) op {
 		attr{name: "from", set: func(v string) (err error) { s.Src, err = parseAddrPort(v, false); return err }},
 	)
 	return func(r *run) error {
+		since := len(r.world.Observations())
 		out, err := r.do(s)
 		if err != nil {
 			return err
 		}
 		if !out.OK {
+			r.connected(&s, since)
 			return r.refuse(&outcomeError{fmt.Sprintf("tcp from %s to %v: %s", s.Role, s.Dst, out.Detail)})
 		}
 		r.out.Write(out.Received)
