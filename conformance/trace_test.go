@@ -133,9 +133,28 @@ func TestWhatIsCitedIsCoveredAndNothingElse(t *testing.T) {
 	if slices.ContainsFunc(left, func(r *contract.Rule) bool { return r.ID == "NAT-13" || r.IsSection }) {
 		t.Error("a cited rule or a section counts as uncovered")
 	}
+	if marks := contract.Marks(); len(marks) > 0 {
+		if slices.ContainsFunc(left, func(r *contract.Rule) bool { return r == marks[0].Rule }) {
+			t.Errorf("%s is marked and counts as uncovered", marks[0].Rule.ID)
+		}
+		specs[0].Rules = []string{strings.ToLower(marks[0].Rule.ID)}
+		if got := StaleMarks(specs); len(got) != 1 || got[0] != marks[0] {
+			t.Errorf("the mark of a cited rule is not stale: %v", got)
+		}
+	}
 	proposed := contract.Scenarios()
 	specs[0].Base = strings.ToLower(proposed[0].ID)
 	if got := len(Missing(specs)); got != len(proposed)-1 {
 		t.Errorf("%d of %d are missing", got, len(proposed))
+	}
+}
+
+func TestNoScenarioCitesAMarkedRule(t *testing.T) {
+	specs, err := Suite()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range StaleMarks(specs) {
+		t.Errorf("marks.md:%d: %s is marked %s, and a scenario cites it: take the mark away", m.Line, m.Rule.ID, m.Kind)
 	}
 }

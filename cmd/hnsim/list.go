@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hnsim/hnsim/conformance"
+	"github.com/hnsim/hnsim/scenarios/contract"
 )
 
 type listFlags struct {
@@ -18,6 +19,7 @@ type listFlags struct {
 	columns   string
 	uncovered bool
 	missing   bool
+	marked    bool
 }
 
 func (a *app) listCmd() *cobra.Command {
@@ -29,6 +31,8 @@ func (a *app) listCmd() *cobra.Command {
 
 --uncovered lists the rules of the contract that no scenario cites instead, and
 --missing the scenarios that the contract proposes and the suite does not have.
+--marked lists the rules that no scenario can check, with the reason and the tests
+that check them instead; they do not count as uncovered.
 
 Columns: ` + strings.Join(columnNames(), ", ") + `.`,
 		Example: `  hnsim list 'nat/**'
@@ -43,7 +47,8 @@ Columns: ` + strings.Join(columnNames(), ", ") + `.`,
 	flags.StringVar(&f.columns, "columns", "id,area,title", "`names` of the columns, separated by commas")
 	flags.BoolVar(&f.uncovered, "uncovered", false, "list rules of the contract without a scenario")
 	flags.BoolVar(&f.missing, "missing", false, "list proposed scenarios that do not exist")
-	c.MarkFlagsMutuallyExclusive("uncovered", "missing")
+	flags.BoolVar(&f.marked, "marked", false, "list rules that no scenario can check, and why")
+	c.MarkFlagsMutuallyExclusive("uncovered", "missing", "marked")
 	return c
 }
 
@@ -103,6 +108,8 @@ func (a *app) runList(args []string, f *listFlags) error {
 	switch {
 	case f.uncovered:
 		return a.listUncovered(specs)
+	case f.marked:
+		return a.listMarked()
 	case f.missing:
 		return a.listMissing(specs)
 	case a.opts.format == "json":
@@ -168,7 +175,30 @@ func (a *app) listUncovered(specs []*conformance.Spec) error {
 		return a.json(out)
 	}
 	writeTable(a.out, []string{"rule", "confidence", "statement"}, rows)
-	a.talk("%d rules without a scenario\n", len(rows))
+	a.talk("%d rules without a scenario, %d more that no scenario can check (--marked)\n", len(rows), len(contract.Marks()))
+	return nil
+}
+
+type listedMark struct {
+	ID     string   `json:"id"`
+	Mark   string   `json:"mark"`
+	Reason string   `json:"reason"`
+	Tests  []string `json:"tests"`
+	Line   int      `json:"line"` // in scenarios/contract/marks.md
+}
+
+func (a *app) listMarked() error {
+	out := []listedMark{}
+	rows := [][]string{}
+	for _, m := range contract.Marks() {
+		out = append(out, listedMark{m.Rule.ID, m.Kind, m.Reason, append([]string{}, m.Tests...), m.Line})
+		rows = append(rows, []string{m.Rule.ID, m.Kind, shorten(m.Reason, 100)})
+	}
+	if a.opts.format == "json" {
+		return a.json(out)
+	}
+	writeTable(a.out, []string{"rule", "mark", "why"}, rows)
+	a.talk("%d rules that no scenario can check\n", len(rows))
 	return nil
 }
 

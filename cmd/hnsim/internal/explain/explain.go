@@ -166,6 +166,10 @@ func (b *Book) rule(name string) []Entry {
 	e.add("source", plain(r.Source))
 	e.add("where", fmt.Sprintf("scenarios/contract/%s:%d, section %s", r.File, r.Line, r.Section))
 	e.add("scenarios", b.citing(r.ID))
+	if m, ok := contract.LookupMark(r.ID); ok {
+		e.add(m.Kind, plain(m.Reason))
+		e.add("tests", strings.Join(m.Tests, "\n"))
+	}
 	return []Entry{e}
 }
 

@@ -63,6 +63,7 @@ func TestAnExplanationNamesWhatBelongsTogether(t *testing.T) {
 		{"a scenario by a variant", "", "S-T-05/proto=tcp", []string{"scenario  S-T-05"}},
 		{"a rule and who checks it", "", "nat-13", []string{"rule  NAT-13", "confidence", "scenarios   S-T-05", "dataplane.md:"}},
 		{"a rule nobody checks", "rule", "OV-08", []string{"scenarios   none"}},
+		{"a rule nobody can check", "rule", contract.Marks()[0].Rule.ID, []string{"scenarios", "none", contract.Marks()[0].Kind}},
 		{"a drop reason in any case", "", strings.ToLower(vfp.Drops()[0].Name), []string{"drop  " + vfp.Drops()[0].Name}},
 		{"an error by number", "", "0x803b0013", []string{"error  HCN_E_PORT_ALREADY_EXISTS", "HRESULT", "when       D.3-"}},
 		{"a knob with every profile", "knob", hcn.KnobList()[0].Name, []string{"ws2019", "ws2022", "strict-rfc", "--knob " + hcn.KnobList()[0].Name}},
