@@ -132,7 +132,20 @@ func run(t *testing.T, r *Run, stdin string, args ...string) (code int, out, err
 	if err != nil {
 		t.Fatal(err)
 	}
-	return code, strings.ReplaceAll(o.String(), "\r\n", "\n"), strings.ReplaceAll(e.String(), "\r\n", "\n")
+	return code, strings.ReplaceAll(o.String(), "\r\n", "\n"), withoutWines(strings.ReplaceAll(e.String(), "\r\n", "\n"))
+}
+
+// withoutWines takes out what wine itself says: the processes of its own
+// services write into the stderr of the first program. On a busy machine the
+// one for drivers (winedevice) crashes now and then while it starts.
+func withoutWines(text string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "wine: ") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
 }
 
 func TestExitCodesHaveAllBits(t *testing.T) {
