@@ -213,5 +213,8 @@ func (a *app) programOut() io.Writer {
 	if a.opts.format == "json" {
 		return a.err.Writer
 	}
+	if s, ok := a.out.Writer.(*sticky); ok {
+		return s.Writer // programs get the file itself
+	}
 	return a.out.Writer
 }

@@ -52,8 +52,10 @@ type commonOptions struct {
 }
 
 func newApp(stdout, stderr io.Writer, env func(string) string) *app {
+	out := terminal.NewStream(stdout, env)
+	out.Writer = &sticky{Writer: out.Writer}
 	return &app{
-		out: terminal.NewStream(stdout, env), err: terminal.NewStream(stderr, env),
+		out: out, err: terminal.NewStream(stderr, env),
 		env: env, now: time.Now,
 		backends: map[string]backends.Backend{"sim": simulated.Backend{}, "linux": linux.Backend{}},
 	}

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
 )
 
 var update = flag.Bool("update", false, "rewrite generated files and golden text; read the diff before committing it")
@@ -72,8 +75,8 @@ func TestCommandLinesThatMakeNoSenseExitWithTwoAndAHint(t *testing.T) {
 		{"two lists at once", nil, []string{"list", "--uncovered", "--missing"}, "uncovered missing"},
 		{"an unknown name", nil, []string{"explain", "NAT-113"}, "did you mean"},
 		{"an unknown kind", nil, []string{"explain", "colour", "red"}, `no kind "colour"`},
-		{"nothing to explain", nil, []string{"explain"}, "accepts between 1 and 2 arg(s)"},
-		{"nothing to validate", nil, []string{"validate"}, "requires at least 1 arg(s)"},
+		{"nothing to explain", nil, []string{"explain"}, "NAME [flags]\", found nothing"},
+		{"nothing to validate", nil, []string{"validate"}, "FILE... [flags]\", found nothing"},
 		{"a file that is not there", nil, []string{"validate", "no.json"}, "no.json"},
 		{"a build that is none", nil, []string{"validate", "--build", "1", "no.json"}, "1"},
 		{"a shell that is none", nil, []string{"completion", "cmd"}, `"cmd"`},
@@ -190,5 +193,39 @@ func TestTheReferenceIsCurrent(t *testing.T) {
 	}
 	if string(have) != r.out {
 		t.Errorf("cmd/hnsim/%s is out of date: run `make docs`", file)
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestOutputThatCannotBeWrittenIsNoSuccess(t *testing.T) {
+	for _, args := range [][]string{{"list"}, {"explain", "NAT-13"}, {"version"}, {"--version"}, {"trace", "S-NAT-01"}, {"help", "run"}} {
+		var errOut bytes.Buffer
+		code := newApp(full{}, &errOut, func(string) string { return "" }).run(t.Context(), args)
+		if code != exit.NotTested || !strings.Contains(errOut.String(), "no space left") {
+			t.Errorf("%v: %d, %s", args, code, errOut.String())
+		}
+	}
+}
+
+func TestUsageErrorsSayWhatIsExpected(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"run", "--seed", "x"}, `--seed is "x": expected a whole number`},
+		{[]string{"run", "--timeout", "x"}, `--timeout is "x": expected a time such as 90s`},
+		{[]string{"run", "--keep=perhaps"}, `--keep is "perhaps": expected true or false`},
+		{[]string{"validate"}, `expected "hnsim validate FILE... [flags]", found nothing`},
+		{[]string{"help", "nothing"}, `there is no verb "nothing"`},
+		{[]string{"run", "--bogus"}, "unknown flag: --bogus; see hnsim run --help"},
+	} {
+		r := hnsim(t, nil, c.args...)
+		if r.code != exit.Usage || !strings.Contains(r.errOut, c.want) {
+			t.Errorf("%v: %d, %q, want %q", c.args, r.code, r.errOut, c.want)
+		}
 	}
 }

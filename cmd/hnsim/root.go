@@ -34,6 +34,10 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err != nil && !(errors.As(err, &silent) && silent.Err == nil) {
 		fmt.Fprintf(a.err, "hnsim: %v\n", err)
 	}
+	if full, ok := a.out.Writer.(*sticky); ok && full.err != nil && err == nil {
+		fmt.Fprintf(a.err, "hnsim: the output could not be written: %v\n", full.err)
+		return exit.NotTested
+	}
 	return code
 }
 
@@ -46,6 +50,7 @@ systems.
     hnsim trace S-NAT-05         follow its packets through the stack`
 
 func (a *app) root() *cobra.Command {
+	var version bool
 	root := &cobra.Command{
 		Use:           "hnsim",
 		Short:         "model and conformance suite of Windows container networking",
@@ -53,7 +58,12 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if version {
+				return a.printVersion()
+			}
+			return c.Help()
+		},
 		CompletionOptions: cobra.CompletionOptions{
 			DisableDefaultCmd: true, // our own says more
 		},
@@ -64,8 +74,10 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.opts.color, "color", "auto", "colour: `auto|always|never`")
 	flags.BoolVarP(&a.opts.quiet, "quiet", "q", false, "say nothing but results")
 	flags.BoolVarP(&a.opts.verbose, "verbose", "v", false, "say more: every scenario, every trace")
-	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
+	root.SetHelpCommand(helpCmd())
 	root.AddCommand(a.runCmd(), a.listCmd(), a.explainCmd(), a.traceCmd(), a.diffCmd(), a.validateCmd(), a.serveCmd(), a.execCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd(), a.docsCmd())
+	root.Flags().BoolVar(&version, "version", false, "print the version")
+	sayUsage(root)
 	return root
 }
 
