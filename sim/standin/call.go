@@ -56,11 +56,15 @@ func Closes(function string) bool {
 	return false
 }
 
-// objectNames has the parts of the five families of functions in A.2.
-var objectNames = []struct {
-	kind         hns.Kind
-	name, plural string
-}{
+// Family is a kind of object with its words in the names of functions (A.2):
+// HcnCreate<Name>, HcnEnumerate<Plural>.
+type Family struct {
+	Kind         hns.Kind
+	Name, Plural string
+}
+
+// Families are the five kinds of objects. Nobody changes it.
+var Families = []Family{
 	{hns.NetworkKind, "Network", "Networks"},
 	{hns.EndpointKind, "Endpoint", "Endpoints"},
 	{hns.NamespaceKind, "Namespace", "Namespaces"},
@@ -86,15 +90,15 @@ func makeFunctions() map[string]function {
 		"HcsRegisterComputeSystemCallback":   {0, (*call).registerComputeCallback},
 		"HcsUnregisterComputeSystemCallback": {0, func(c *call) error { return c.closeHandle(computeCallbackHandle) }},
 	}
-	for _, o := range objectNames {
-		kind := o.kind
-		m["HcnEnumerate"+o.plural] = function{1, func(c *call) error { return c.enumerate(kind) }}
-		m["HcnCreate"+o.name] = function{1, func(c *call) error { return c.create(kind) }}
-		m["HcnOpen"+o.name] = function{0, func(c *call) error { return c.open(kind) }}
-		m["HcnModify"+o.name] = function{1, func(c *call) error { return c.modify(kind) }}
-		m["HcnQuery"+o.name+"Properties"] = function{1, func(c *call) error { return c.query(kind) }}
-		m["HcnDelete"+o.name] = function{0, func(c *call) error { return c.delete(kind) }}
-		m["HcnClose"+o.name] = function{0, func(c *call) error { return c.closeHandle(handleKind(kind)) }}
+	for _, o := range Families {
+		kind := o.Kind
+		m["HcnEnumerate"+o.Plural] = function{1, func(c *call) error { return c.enumerate(kind) }}
+		m["HcnCreate"+o.Name] = function{1, func(c *call) error { return c.create(kind) }}
+		m["HcnOpen"+o.Name] = function{0, func(c *call) error { return c.open(kind) }}
+		m["HcnModify"+o.Name] = function{1, func(c *call) error { return c.modify(kind) }}
+		m["HcnQuery"+o.Name+"Properties"] = function{1, func(c *call) error { return c.query(kind) }}
+		m["HcnDelete"+o.Name] = function{0, func(c *call) error { return c.delete(kind) }}
+		m["HcnClose"+o.Name] = function{0, func(c *call) error { return c.closeHandle(handleKind(kind)) }}
 	}
 	addGuestFunctions(m)
 	return m

@@ -172,9 +172,9 @@ func (r *Relay) see(session uint64, start time.Time, body, answer []byte) {
 // handleOf is the kind of handle that a function opens, "" if that does not
 // show in its name.
 func handleOf(function string) handleKind {
-	for _, o := range objectNames {
-		if function == "HcnOpen"+o.name || function == "HcnCreate"+o.name {
-			return handleKind(o.kind)
+	for _, o := range Families {
+		if function == "HcnOpen"+o.Name || function == "HcnCreate"+o.Name {
+			return handleKind(o.Kind)
 		}
 	}
 	switch function {

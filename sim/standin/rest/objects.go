@@ -5,35 +5,28 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/hnsim/hnsim/sim/hcn"
 	"github.com/hnsim/hnsim/sim/hns"
 	"github.com/hnsim/hnsim/sim/standin"
 )
 
-// collection is one kind of object as a path names it, with the parts of the
-// functions that do the same.
+// collection is one kind of object as a path names it.
 type collection struct {
-	path         string
-	kind         hns.Kind
-	name, plural string
+	path string
+	standin.Family
 }
 
-var collections = []collection{
-	{"networks", hns.NetworkKind, "Network", "Networks"},
-	{"endpoints", hns.EndpointKind, "Endpoint", "Endpoints"},
-	{"namespaces", hns.NamespaceKind, "Namespace", "Namespaces"},
-	{"loadbalancers", hns.LoadBalancerKind, "LoadBalancer", "LoadBalancers"},
-	{"routes", hns.RouteKind, "SdnRoute", "SdnRoutes"},
-}
-
-func collectionOf(r *http.Request) (*collection, error) {
-	for i := range collections {
-		if collections[i].path == r.PathValue("kind") {
-			return &collections[i], nil
+// collectionOf finds the kind that a path names: networks, routes and so on.
+func collectionOf(r *http.Request) (collection, error) {
+	for _, f := range standin.Families {
+		path := strings.ToLower(strings.TrimPrefix(f.Plural, "Sdn"))
+		if path == r.PathValue("kind") {
+			return collection{path, f}, nil
 		}
 	}
-	return nil, httpErrorf(http.StatusNotFound, "no kind of object %q: expected networks, endpoints, namespaces, loadbalancers or routes", r.PathValue("kind"))
+	return collection{}, httpErrorf(http.StatusNotFound, "no kind of object %q: expected networks, endpoints, namespaces, loadbalancers or routes", r.PathValue("kind"))
 }
 
 // hostOf is the name of the host that a request is for, "" for the first one.
@@ -75,6 +68,9 @@ func query(values url.Values) ([]byte, error) {
 		case "filter":
 			q.Filter = v
 		default:
+			if name == "" || name[0] < 'A' || name[0] > 'Z' {
+				return nil, httpErrorf(http.StatusBadRequest, "no parameter %q: expected host, network, shape, detailed, filter, or a member of the documents such as Name", name)
+			}
 			filter[name] = v
 		}
 	}
@@ -113,8 +109,8 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out, err := s.do(r, &standin.Operation{Function: "HcnEnumerate" + c.plural, Args: []string{string(q)},
-		Run: func(h *standin.Host) ([]byte, error) { return h.HNS.List(c.kind, q) }})
+	out, err := s.do(r, &standin.Operation{Function: "HcnEnumerate" + c.Plural, Args: []string{string(q)},
+		Run: func(h *standin.Host) ([]byte, error) { return h.HNS.List(c.Kind, q) }})
 	if err == nil {
 		document(w, http.StatusOK, out)
 	}
@@ -131,8 +127,8 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("id")
-	out, err := s.do(r, &standin.Operation{Function: "HcnQuery" + c.name + "Properties", ID: id, Args: []string{string(q)},
-		Run: func(h *standin.Host) ([]byte, error) { return h.HNS.Query(c.kind, id, q) }})
+	out, err := s.do(r, &standin.Operation{Function: "HcnQuery" + c.Name + "Properties", ID: id, Args: []string{string(q)},
+		Run: func(h *standin.Host) ([]byte, error) { return h.HNS.Query(c.Kind, id, q) }})
 	if err == nil {
 		document(w, http.StatusOK, out)
 	}
@@ -145,9 +141,9 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.withBody(w, r, func(body []byte) error {
-		op := &standin.Operation{Function: "HcnCreate" + c.name, Args: []string{string(body)}}
+		op := &standin.Operation{Function: "HcnCreate" + c.Name, Args: []string{string(body)}}
 		op.Run = func(h *standin.Host) (doc []byte, err error) {
-			op.NewID, doc, err = h.HNS.Do(c.kind, "create", "", r.URL.Query().Get("network"), body)
+			op.NewID, doc, err = h.HNS.Do(c.Kind, "create", "", r.URL.Query().Get("network"), body)
 			return doc, err
 		}
 		out, err := s.do(r, op)
@@ -167,9 +163,9 @@ func (s *Server) modify(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := r.PathValue("id")
 	return s.withBody(w, r, func(body []byte) error {
-		out, err := s.do(r, &standin.Operation{Function: "HcnModify" + c.name, ID: id, Args: []string{string(body)},
+		out, err := s.do(r, &standin.Operation{Function: "HcnModify" + c.Name, ID: id, Args: []string{string(body)},
 			Run: func(h *standin.Host) ([]byte, error) {
-				_, doc, err := h.HNS.Do(c.kind, "modify", id, "", body)
+				_, doc, err := h.HNS.Do(c.Kind, "modify", id, "", body)
 				return doc, err
 			}})
 		if err == nil {
@@ -185,8 +181,8 @@ func (s *Server) remove(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("id")
-	_, err = s.do(r, &standin.Operation{Function: "HcnDelete" + c.name, ID: id,
-		Run: func(h *standin.Host) ([]byte, error) { return nil, h.HNS.Delete(c.kind, id) }})
+	_, err = s.do(r, &standin.Operation{Function: "HcnDelete" + c.Name, ID: id,
+		Run: func(h *standin.Host) ([]byte, error) { return nil, h.HNS.Delete(c.Kind, id) }})
 	if err == nil {
 		w.WriteHeader(http.StatusNoContent)
 	}

@@ -103,6 +103,7 @@ func TestRefusalsCarryTheirCode(t *testing.T) {
 		{"POST", "/v1/things", "{}", 404, "", "networks, endpoints"},
 		{"GET", "/v1/things", "", 404, "", "networks, endpoints"},
 		{"GET", "/v1/networks?shape=v3", "", 400, "", "v1 or v2"},
+		{"GET", "/v1/networks?shap=v1", "", 400, "", "host, network, shape"},
 		{"GET", "/v1/networks?detailed=1", "", 400, "", "true or false"},
 		{"GET", "/v1/networks?filter={}&Name=x", "", 400, "", "exclude"},
 		{"GET", "/v1/networks?filter={", "", 400, "HCN_E_INVALID_JSON", ""},
