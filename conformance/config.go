@@ -48,6 +48,7 @@ type Config struct {
 	Timeout          time.Duration // per scenario, wall clock; 0: DefaultTimeout, or WaitingTimeout
 	StopOnFail       bool          // nothing runs after the first unexpected result
 	CheckDeterminism bool          // run everything twice and compare event hashes
+	CheckFlowTable   bool          // run everything with flow tables on and off and compare all that was seen
 	Keep             bool          // keep artefacts of all scenarios, and leave worlds standing
 	Update           bool          // rewrite golden text in Files
 	Onward           bool          // go on behind lines that fail; see script.Options

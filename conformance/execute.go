@@ -68,6 +68,11 @@ func (r *Runner) run(ctx context.Context, s *Spec, exp *Expectation) *script.Res
 			return nondeterminism(raw, again)
 		}
 	}
+	if r.cfg.CheckFlowTable && raw.Status == script.Passed && ctx.Err() == nil {
+		if other := r.flowTableDiffers(ctx, s, raw, opt); other != nil {
+			return other
+		}
+	}
 	if raw.Status == script.Failed && exp == nil && !opt.Tracing && r.canRetrace() && ctx.Err() == nil {
 		opt.Tracing, opt.Update = true, false
 		return explain(raw, r.attempt(ctx, s, opt))

@@ -30,6 +30,9 @@ func (r *Runner) repro(s *Spec) string {
 	if r.cfg.CheckDeterminism {
 		args = append(args, "--check-determinism")
 	}
+	if r.cfg.CheckFlowTable {
+		args = append(args, "--check-flow-table")
+	}
 	for _, f := range r.cfg.Programs {
 		args = append(args, "--programs", f)
 	}

@@ -1,15 +1,14 @@
 package simulated
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/sim"
 	"github.com/hnsim/hnsim/sim/fabric"
 	"github.com/hnsim/hnsim/sim/vfp"
-	"github.com/hnsim/hnsim/sim/wire"
 )
 
 // recorder keeps what was seen, in order, and checks what must always hold.
@@ -19,10 +18,16 @@ type recorder struct {
 	violations []string
 	traces     map[uint64]*vfp.Trace
 	tracing    bool
+
+	passes   map[pass]int
+	injected map[uint64]bool // packets with checksums that are wrong on purpose
+	runaway  bool            // frames were thrown away to end a loop
+	domains  map[*sim.Host]*domains
 }
 
 func newRecorder(w *world, tracing bool) *recorder {
-	return &recorder{w: w, traces: map[uint64]*vfp.Trace{}, tracing: tracing}
+	return &recorder{w: w, traces: map[uint64]*vfp.Trace{}, tracing: tracing,
+		passes: map[pass]int{}, injected: map[uint64]bool{}, domains: map[*sim.Host]*domains{}}
 }
 
 func (r *recorder) observer() fabric.Observer {
@@ -30,7 +35,7 @@ func (r *recorder) observer() fabric.Observer {
 		OnWire: func(now int64, n *fabric.NIC, dir fabric.WireDir, frame []byte, id uint64) {
 			o := r.add(now, backends.OnWire, n.Node(), frame, id)
 			o.Peer, o.Where = dir.String(), n.Name()
-			r.checkWire(n, frame)
+			r.checkWire(n, dir, frame, id)
 		},
 		OnReceive: func(now int64, node, iface string, frame []byte, id uint64) {
 			r.add(now, backends.Received, r.role(node), frame, id).Where = iface
@@ -46,6 +51,7 @@ func (r *recorder) observer() fabric.Observer {
 			o := r.add(now, backends.DroppedAt, r.role(node), frame, id)
 			o.Reason, o.Where = why.String(), r.place(node, where)
 		},
+		OnCross: r.checkCrossing,
 	}
 }
 
@@ -98,29 +104,6 @@ func (r *recorder) place(host, where string) string {
 	return port
 }
 
-// checkWire holds the invariants of every wire: checksums are valid on the
-// external port (rule VS-43).
-func (r *recorder) checkWire(n *fabric.NIC, frame []byte) {
-	if r.w.nodes[n.Node()] == nil || r.w.nodes[n.Node()].kind != backends.HostNode {
-		return
-	}
-	if r.w.injected {
-		return
-	}
-	if err := wire.VerifyChecksums(frame); err != nil {
-		r.violation("wire of %s: %v in %s", n.Node(), err, wire.Summary(frame))
-	}
-}
-
-// maxViolations bounds the list: one cause often shows in every packet.
-const maxViolations = 20
-
-func (r *recorder) violation(format string, args ...any) {
-	if len(r.violations) < maxViolations {
-		r.violations = append(r.violations, fmt.Sprintf(format, args...))
-	}
-}
-
 func (r *recorder) traceOf(id uint64) *vfp.Trace {
 	if !r.tracing {
 		return nil
@@ -139,17 +122,4 @@ func (w *world) Trace(id uint64) []string {
 		return t.Lines()
 	}
 	return nil
-}
-
-// Invariants are the violations found so far, those of the switches included.
-func (w *world) Invariants() []string {
-	out := append([]string(nil), w.rec.violations...)
-	for _, h := range w.sim.Hosts() {
-		for _, sp := range h.Program().Switches {
-			if err := h.Switch(sp.Config.Name).Conserved(); err != nil {
-				out = append(out, fmt.Sprintf("host %s: %v", h.Name(), err))
-			}
-		}
-	}
-	return out
 }

@@ -109,10 +109,8 @@ func sent(id uint64, local netip.AddrPort, err error) backends.Outcome {
 // sendFrame puts raw bytes on a role's link: out of its NIC, or, OnWire, into
 // it from outside. Broken checksums are then on purpose.
 func (w *world) sendFrame(s backends.Stimulus) (backends.Outcome, error) {
-	if wire.VerifyChecksums(s.Frame) != nil {
-		w.injected = true
-	}
 	id := w.sim.Loop().NextID()
+	w.rec.injectedOnPurpose(id, s.Frame)
 	nd := w.nodes[s.Role]
 	if s.OnWire || nd != nil && nd.host == nil {
 		if nd == nil {

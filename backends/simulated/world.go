@@ -29,7 +29,6 @@ type world struct {
 	started    []*container // in order of creation
 	sockets    map[string]func()
 	ipID       uint16
-	injected   bool            // a stimulus had broken checksums on purpose
 	launcher   *wine.Run       // how programs are started
 	lent       *standin.Server // serves the program that runs
 }
@@ -336,7 +335,8 @@ func (w *world) settle() error { return w.runaway(w.sim.Loop().Settle()) }
 func (w *world) runaway(err error) error {
 	var loop *fabric.RunawayError
 	if errors.As(err, &loop) {
-		w.rec.violation("%v", loop)
+		w.rec.runaway = true
+		w.rec.violation(loopInvariant, "%v", loop)
 		return nil
 	}
 	return err

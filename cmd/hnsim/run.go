@@ -29,6 +29,7 @@ type runFlags struct {
 	stopOn           string
 	keep, update     bool
 	checkDeterminism bool
+	checkFlowTable   bool
 	parallel         int
 	expect           []string
 	timeout          time.Duration
@@ -72,6 +73,7 @@ and summary.md.`,
 	flags.BoolVar(&f.keep, "keep", false, "keep traces and captures of every scenario, and leave worlds standing where they are real")
 	flags.BoolVar(&f.update, "update", false, "rewrite the golden text of the named files; read the diff before you commit it")
 	flags.BoolVar(&f.checkDeterminism, "check-determinism", false, "run everything twice and compare the event hashes")
+	flags.BoolVar(&f.checkFlowTable, "check-flow-table", false, "run what passes again with the flow tables switched the other way, and compare everything that was seen")
 	flags.IntVar(&f.parallel, "parallel", 0, "`number` of scenarios at a time; 0 is one per CPU, or four where time really passes")
 	flags.StringArrayVar(&f.expect, "expect", nil, "expectation `file`; repeatable")
 	flags.DurationVar(&f.timeout, "timeout", 0, "wall-clock `time` allowed per scenario; 0 is 1m, or 3m where time really passes")
@@ -138,7 +140,7 @@ func (a *app) runConfig(args []string, f *runFlags) (conformance.Config, error) 
 	}
 	cfg.Labels, cfg.Skip, cfg.Expect = f.label, f.skip, f.expect
 	cfg.Parallel, cfg.Timeout, cfg.Out = f.parallel, f.timeout, f.out
-	cfg.StopOnFail, cfg.CheckDeterminism = f.stopOn == "fail", f.checkDeterminism
+	cfg.StopOnFail, cfg.CheckDeterminism, cfg.CheckFlowTable = f.stopOn == "fail", f.checkDeterminism, f.checkFlowTable
 	cfg.Keep, cfg.Update = f.keep, f.update
 	cfg.Info = reports.RunInfo{Version: buildinfo.Version(), Git: buildinfo.Git()}
 	return cfg, nil

@@ -177,7 +177,7 @@ func TestExpectationsTurnAFailureIntoAnExpectedOne(t *testing.T) {
 func TestTheFlowCacheAndTheDeterminismCheckChangeNoResult(t *testing.T) {
 	file := mine(t, "passes.txtar")
 	t.Chdir(t.TempDir())
-	for _, flag := range []string{"--no-flow-cache", "--check-determinism", "--keep", "--parallel=1"} {
+	for _, flag := range []string{"--no-flow-cache", "--check-determinism", "--check-flow-table", "--keep", "--parallel=1"} {
 		hnsim(t, nil, "run", file, flag).check(t, 0, "1 passed", "")
 	}
 }

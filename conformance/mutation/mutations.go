@@ -24,6 +24,10 @@ var mutations = []Mutation{
 	{"vswitch/unknown-unicast-flooded", "VS-11", "sim/vswitch/forward.go", "	if s.flood {\n", "	if true {\n"},
 	{"vswitch/blocked-ports-open", "CMP-08", "sim/hns/compile_external.go", "Blocked: !e.Attached(),", "Blocked: false,"},
 
+	// Invariants: no expectation of a scenario sees these.
+	{"invariants/drops-on-wires-not-counted", "OV-18", "sim/fabric/nic.go", "	n.ledger.txDropped++\n", ""},
+	{"invariants/frames-consumed-not-counted", "VS-11", "sim/vswitch/process.go", "	f.in.run.n.Consumed++\n", ""},
+
 	// l2bridge and outbound NAT.
 	{"l2bridge/mac-kept-on-the-wire", "L2B-01", "sim/l2bridge/l2bridge.go", "Action: vfp.SetHeaders{EthSrc: &b.cfg.HostMAC}", "Action: vfp.Allow{}"},
 	{"l2bridge/arp-sender-kept", "L2B-02", "sim/l2bridge/actions.go", "	wire.ARP(frame[w.Meta.L3:]).SetSenderMAC(a.b.cfg.HostMAC)\n", ""},

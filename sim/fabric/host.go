@@ -52,6 +52,7 @@ type Host struct {
 	local        *localPublish
 	routes       []Route // the administrator's
 	natTimer     bool    // a timer for WinNAT is running
+	lost         []error // what the ledgers of switches that are gone did not account for
 }
 
 type ifaceKey struct {
@@ -255,6 +256,7 @@ func (h *Host) Apply(p *HostProgram) error {
 		s.prog = sp
 		next[sp.Config.Name] = s
 	}
+	h.retire(next)
 	h.switches, h.prog = next, p
 	h.local = newLocalPublish(h, p.LocalVIPs)
 	if err := h.applyInterfaces(now, p); err != nil {

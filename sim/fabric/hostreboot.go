@@ -24,6 +24,7 @@ func (h *Host) Reboot() error {
 	// What the old stacks still have timers for finds no interface to leave by.
 	h.compartments = map[uint32]*Compartment{HostCompartment: h.newCompartment(HostCompartment, h.ports)}
 	h.Stack().SetHooks(h.hooks())
+	h.retire(nil)
 	h.switches, h.prog, h.local = map[string]*hostSwitch{}, &HostProgram{}, nil
 	return h.plugNIC()
 }

@@ -19,6 +19,10 @@ type hostSwitch struct {
 	ins   map[vfp.PortID]*switchIn
 	vxlan []uint16
 	later *wireOut // frames that wait for their departure go there
+	tally tally
+	// entry and entered are the port and the frame of the present batch.
+	entry   vfp.PortID
+	entered []byte
 	// behind is the interface that is plugged into a port.
 	behind map[vfp.PortID]*hostIface
 }
@@ -58,11 +62,15 @@ func (s *hostSwitch) enter(now int64, port vfp.PortID, frame []byte, id uint64) 
 	p := &b.Pkts[0]
 	p.Reset(frame)
 	p.ID, p.InPort = id, port
+	s.entry, s.entered = port, frame
+	s.tally.in++
 	s.sw.Process(b, s)
 }
 
 // Deliver takes a frame that leaves the switch at a time.
 func (s *hostSwitch) Deliver(at int64, port vfp.PortID, p *vfp.Packet) {
+	s.tally.delivered++
+	s.cross(port, p)
 	if port == s.prog.Wire && s.prog.Uplink != "" {
 		if at > s.batch.Now {
 			s.h.net.Loop.Post(at, s.out(), p.Bytes(), p.ID) // rule QOS-02
@@ -99,6 +107,7 @@ func (s *hostSwitch) out() *wireOut {
 
 // Dropped reports what the switch dropped.
 func (s *hostSwitch) Dropped(now int64, port vfp.PortID, p *vfp.Packet) {
+	s.tally.dropped++
 	s.h.net.dropAt(now, s.h.cfg.Name, s.place(port), p.Reason, p.Bytes(), p.ID)
 }
 

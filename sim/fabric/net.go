@@ -22,6 +22,8 @@ type Observer struct {
 	// OnDrop sees every frame that goes no further; where is the place in the
 	// node: a NIC or a part of the stack.
 	OnDrop func(now int64, node, where string, why vfp.Drop, frame []byte, id uint64)
+	// OnCross sees every frame that a host's virtual switch gives out.
+	OnCross func(Crossing)
 }
 
 // Config describes a fabric.
@@ -39,6 +41,7 @@ type Net struct {
 	cfg      Config
 	segments map[string]*Segment
 	nodes    []Node
+	outers   []*Outer
 	byName   map[string]Node
 	macs     map[wire.MAC]string // who has it
 }
@@ -111,6 +114,7 @@ func (w *Net) RemoveNIC(n *NIC) {
 			break
 		}
 	}
+	n.seg.unplugged += n.ledger.offered - n.injected
 	n.seg.forget(n)
 	delete(w.macs, n.cfg.MAC)
 }

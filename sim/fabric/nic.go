@@ -49,6 +49,9 @@ type NIC struct {
 	point  string // "x/eth0"
 	uplink uplink
 	tagged []byte // scratch for tagging and untagging
+	ledger wireLedger
+	// injected frames are on the wire's books, but not on the segment's.
+	injected uint64
 }
 
 // Name is the NIC's name within its node.
@@ -90,21 +93,22 @@ func (n *NIC) Point() string { return n.point }
 
 // Send puts a frame on the wire. The frame is copied.
 func (n *NIC) Send(now int64, frame []byte, id uint64) {
+	n.ledger.sent++
 	if len(frame) < wire.EthernetLen {
-		n.net.drop(now, n, vfp.DropMalformed, frame, id)
+		n.dropTx(now, vfp.DropMalformed, frame, id)
 		return
 	}
 	if n.cfg.VLAN != 0 && !wire.Ethernet(frame).Tagged() {
 		frame = n.tag(frame)
 	}
 	if why := n.admit(frame); why != vfp.DropNone {
-		n.net.drop(now, n, why, frame, id)
+		n.dropTx(now, why, frame, id)
 		return
 	}
 	n.net.onWire(now, n, Tx, frame, id)
 	at, why := n.tx.carry(now, len(frame))
 	if why != vfp.DropNone {
-		n.net.drop(now, n, why, frame, id)
+		n.dropTx(now, why, frame, id)
 		return
 	}
 	n.net.Loop.Post(at, &n.uplink, frame, id)
@@ -112,22 +116,28 @@ func (n *NIC) Send(now int64, frame []byte, id uint64) {
 
 // Inject delivers a frame to the node as if the wire had brought it. No link
 // delays or loses it.
-func (n *NIC) Inject(now int64, frame []byte, id uint64) { n.net.Loop.Post(now, n, frame, id) }
+func (n *NIC) Inject(now int64, frame []byte, id uint64) {
+	n.ledger.offered++
+	n.injected++
+	n.net.Loop.Post(now, n, frame, id)
+}
 
 // Arrive takes a frame at the node's end of the wire.
 func (n *NIC) Arrive(now int64, frame []byte, id uint64) {
 	if why := n.admit(frame); why != vfp.DropNone {
-		n.net.drop(now, n, why, frame, id)
+		n.dropRx(now, why, frame, id)
 		return
 	}
 	n.net.onWire(now, n, Rx, frame, id)
 	if n.cfg.VLAN != 0 {
 		e := wire.Ethernet(frame)
 		if !e.IsValid() || !e.Tagged() || e.TCI().ID() != n.cfg.VLAN {
+			n.ledger.foreign++
 			return // another VLAN's: every trunk port sees some, it is no loss
 		}
 		frame = n.untag(frame)
 	}
+	n.ledger.delivered++
 	if n.cfg.Receive != nil {
 		n.cfg.Receive(now, frame, id)
 	}
@@ -151,12 +161,24 @@ func (n *NIC) admit(frame []byte) vfp.Drop {
 
 // fromSegment starts a frame on its way from the segment to the node.
 func (n *NIC) fromSegment(now int64, frame []byte, id uint64) {
+	n.ledger.offered++
+	n.seg.ledger.copies++
 	at, why := n.rx.carry(now, len(frame))
 	if why != vfp.DropNone {
-		n.net.drop(now, n, why, frame, id)
+		n.dropRx(now, why, frame, id)
 		return
 	}
 	n.net.Loop.Post(at, n, frame, id)
+}
+
+func (n *NIC) dropTx(now int64, why vfp.Drop, frame []byte, id uint64) {
+	n.ledger.txDropped++
+	n.net.drop(now, n, why, frame, id)
+}
+
+func (n *NIC) dropRx(now int64, why vfp.Drop, frame []byte, id uint64) {
+	n.ledger.rxDropped++
+	n.net.drop(now, n, why, frame, id)
 }
 
 func (n *NIC) tag(frame []byte) []byte {
@@ -180,5 +202,6 @@ type uplink struct {
 func (u *uplink) Point() string { return u.point }
 
 func (u *uplink) Arrive(now int64, frame []byte, id uint64) {
+	u.nic.ledger.entered++
 	u.nic.seg.enter(now, u.nic, frame, id)
 }

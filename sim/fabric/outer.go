@@ -51,6 +51,7 @@ type Outer struct {
 	sw       *vswitch.Switch
 	batch    vfp.Batch
 	vm, wire *NIC
+	tally    tally
 }
 
 const (
@@ -93,6 +94,7 @@ func (w *Net) AddOuter(cfg OuterConfig) (*Outer, error) {
 		w.RemoveNIC(o.wire)
 		return nil, err
 	}
+	w.outers = append(w.outers, o)
 	return o, nil
 }
 
@@ -230,11 +232,13 @@ func (o *Outer) enter(now int64, port vfp.PortID, frame []byte, id uint64) {
 	p := &b.Pkts[0]
 	p.Reset(frame)
 	p.ID, p.InPort = id, port
+	o.tally.in++
 	o.sw.Process(b, o)
 }
 
 // Deliver takes a frame that leaves the switch (vswitch.Sink).
 func (o *Outer) Deliver(now int64, port vfp.PortID, p *vfp.Packet) {
+	o.tally.delivered++
 	if port == outerVMPort {
 		o.vm.Send(now, p.Bytes(), p.ID)
 		return
@@ -244,6 +248,7 @@ func (o *Outer) Deliver(now int64, port vfp.PortID, p *vfp.Packet) {
 
 // Dropped reports what the switch dropped (vswitch.Sink).
 func (o *Outer) Dropped(now int64, port vfp.PortID, p *vfp.Packet) {
+	o.tally.dropped++
 	name := "vm"
 	if port == outerWirePort {
 		name = "wire"

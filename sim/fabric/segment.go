@@ -30,6 +30,9 @@ type Segment struct {
 	table map[place]learned
 	wire  *link
 	mtu   int // 0: the NICs' MTUs are the only limit
+
+	ledger    segmentLedger
+	unplugged uint64 // copies that went to NICs which are gone
 }
 
 // place is an address in a VLAN; untagged and priority-tagged frames are in 0.
@@ -60,18 +63,19 @@ func (s *Segment) SetMTU(mtu int) { s.mtu = mtu }
 
 // enter takes a frame from a NIC's wire.
 func (s *Segment) enter(now int64, from *NIC, frame []byte, id uint64) {
+	s.ledger.entered++
 	limit := s.mtu + wire.EthernetLen
 	if wire.Ethernet(frame).Tagged() {
 		limit += wire.VLANTagLen
 	}
 	if s.mtu > 0 && len(frame) > limit {
-		s.net.dropAt(now, s.name, "segment", vfp.DropLinkMtu, frame, id)
+		s.drop(now, vfp.DropLinkMtu, frame, id)
 		return
 	}
 	at, why := s.wire.carry(now, len(frame))
 	switch {
 	case why != vfp.DropNone:
-		s.net.dropAt(now, s.name, "segment", why, frame, id)
+		s.drop(now, why, frame, id)
 	case at > now:
 		s.net.Loop.Post(at, &crossing{s, from}, frame, id)
 	default:
@@ -79,8 +83,14 @@ func (s *Segment) enter(now int64, from *NIC, frame []byte, id uint64) {
 	}
 }
 
+func (s *Segment) drop(now int64, why vfp.Drop, frame []byte, id uint64) {
+	s.ledger.dropped++
+	s.net.dropAt(now, s.name, "segment", why, frame, id)
+}
+
 // forward learns the source and sends the frame on.
 func (s *Segment) forward(now int64, from *NIC, frame []byte, id uint64) {
+	s.ledger.forwarded++
 	e := wire.Ethernet(frame)
 	var vlan uint16
 	if e.IsValid() && e.Tagged() {
