@@ -134,7 +134,12 @@ var mutations = []Mutation{
 
 	// ACLs and the engine.
 	{"acl/block-ignored", "ACL-05", "sim/hns/compile_acl.go", "		r.Action = acl.Block\n", "		r.Action = acl.Allow\n"},
-	{"acl/direction-ignored", "ACL-02", "sim/hns/compile_acl.go", "		r.Dir = vfp.In\n", "		r.Dir = vfp.Out\n"},
-	{"acl/any-acl-means-deny-lost", "D-11", "sim/hns/compile_acl.go", "AnyMeansDeny:   k.ACLAnyMeansDeny,", "AnyMeansDeny:   false,"},
+	{"acl/direction-ignored", "ACL-02", "sim/hns/compile_acl.go", "		return vfp.In\n", "		return vfp.Out\n"},
+	{"acl/any-acl-means-deny-lost", "D-11", "sim/hns/compile_acl.go", "AnyMeansDeny:    k.ACLAnyMeansDeny,", "AnyMeansDeny:    false,"},
+	{"acl/pass-decides", "ACL-30", "sim/acl/compile.go", "		r.Action = vfp.Allow{}\n	}", "		r.Action, r.Terminating = vfp.Allow{}, true\n	}"},
+	{"acl/tiers-in-the-order-of-policies", "ACL-30", "sim/acl/lists.go", "return cmp.Compare(a.Order, b.Order)", "return 0 * cmp.Compare(a.Order, b.Order)"},
+	{"acl/endpoint-before-tiers", "ACL-31", "sim/acl/compile.go", "g.Priority = uint16(rulesGroup + i)", "g.Priority = uint16(rulesGroup + len(lists) - i)"},
+	{"acl/network-rules-ignored", "ACL-32", "sim/hns/compile_acl.go", "aclRules(n.Doc.Policies, hcn.PolicyNetworkACL,", "aclRules(nil, hcn.PolicyNetworkACL,"},
+	{"acl/nested-sets-not-opened", "ACL-33", "sim/hns/compile_acl.go", "				ps = append(ps, resolve(v)...)\n", "				resolve(v)\n"},
 	{"vfp/generation-ignored", "VFP-08", "sim/vfp/layerflow.go", "if l.Reconcile == Reevaluate && !p.stillMade(w, l, id, side) {", "if false {"},
 }

@@ -9,9 +9,8 @@ import (
 	"github.com/hnsim/hnsim/sim/vfp"
 )
 
-// LayerPriority is the place of the endpoint's ACLs among the layers of a
-// port: load balancing 100, network and tier ACLs 150 to 199, endpoint ACLs
-// 200, NAT 300, routes and encapsulation 400. OUT walks upwards, so Out rules
+// LayerPriority is the place of the ACLs of network, tiers and endpoint among
+// the layers of a port: load balancing 100, ACLs 200, NAT 300, routes and encapsulation 400. OUT walks upwards, so Out rules
 // see the packet after the service DNAT and before SNAT; IN walks downwards,
 // so In rules see it after the reverse translation (rule ACL-09).
 const LayerPriority = 200
@@ -61,6 +60,11 @@ type Options struct {
 	// AnyMeansDeny denies what no rule allows in a direction that has at
 	// least one rule (D-11, knob aclAnyMeansDeny).
 	AnyMeansDeny bool
+	// Precedence orders network and tier lists (knob aclPrecedence).
+	Precedence Precedence
+	// TiersDescending runs the tier with the greatest Order first (rule
+	// ACL-30, knob aclTierOrder=descending).
+	TiersDescending bool
 	// Idle is the lifetime of a flow without traffic, ns; 0 is VFP's default.
 	Idle int64
 }
@@ -72,26 +76,35 @@ func (o *Options) reconcile() vfp.Reconcile {
 	return vfp.Reevaluate
 }
 
-// Layers compiles everything the rules ask for, in order of priority: the
+// Layers compiles the rules of an endpoint that has no other lists; see
+// Lists.Layers.
+func Layers(rules []Rule, opt Options) ([]vfp.Layer, error) {
+	return Lists{Endpoint: rules}.Layers(opt)
+}
+
+// Layers compiles everything the lists ask for, in order of priority: the
 // layer of Host rules where there are some and the container is
 // process-isolated, the endpoint layer always, and the layer for VXLAN traffic
-// where a rule speaks of it.
-func Layers(rules []Rule, opt Options) ([]vfp.Layer, error) {
+// where a rule speaks of it. The result does not alias the lists.
+func (l Lists) Layers(opt Options) ([]vfp.Layer, error) {
+	lists, err := l.ordered(opt)
+	if err != nil {
+		return nil, err
+	}
 	var layers []vfp.Layer
-	host := slices.ContainsFunc(rules, func(r Rule) bool { return r.RuleType == Host })
-	if host && opt.Isolation == Process {
-		l, err := CompileHost(rules, opt)
+	if opt.Isolation == Process && haveType(lists, Host) {
+		host, err := compileHost(lists, opt)
 		if err != nil {
 			return nil, err
 		}
-		layers = append(layers, l)
+		layers = append(layers, host)
 	}
-	main, err := Compile(rules, opt)
+	main, err := compileMain(lists, opt)
 	if err != nil {
 		return nil, err
 	}
 	layers = append(layers, main)
-	tunnel, err := CompileTunnel(rules, opt)
+	tunnel, err := compileTunnel(lists, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -101,20 +114,30 @@ func Layers(rules []Rule, opt Options) ([]vfp.Layer, error) {
 	return layers, nil
 }
 
-// Compile builds the endpoint layer: the Switch rules and behind them the
-// default posture. Host rules are left out. The result does not alias rules.
+// Compile builds the endpoint layer of one list: the Switch rules and behind
+// them the default posture. Host rules are left out. The result does not alias
+// rules.
 func Compile(rules []Rule, opt Options) (vfp.Layer, error) {
+	lists, err := Lists{Endpoint: rules}.ordered(opt)
+	if err != nil {
+		return vfp.Layer{}, err
+	}
+	return compileMain(lists, opt)
+}
+
+// compileMain builds the endpoint layer: a group for each list, in the order
+// of evaluation, and the default posture. VFP stops a layer at a terminating
+// rule and lets one rule of a group act, which is what tiers do: Allow and
+// Block decide, Pass and no match go on to the next group (rules ACL-30 to
+// ACL-32).
+func compileMain(lists []list, opt Options) (vfp.Layer, error) {
 	l := vfp.Layer{Name: "ACL_ENDPOINT_LAYER", Priority: LayerPriority, Reconcile: opt.reconcile()}
 	c := compiler{opt: opt, kind: Switch}
-	if err := c.load(rules); err != nil {
+	if err := c.addGroups(&l, lists); err != nil {
 		return vfp.Layer{}, err
 	}
 	for _, dir := range [2]vfp.Dir{vfp.Out, vfp.In} {
 		for _, family := range [2]vfp.Family{vfp.IPv4, vfp.IPv6} {
-			name := groupName("ACL_ENDPOINT_GROUP", dir, family)
-			if g := c.group(name, dir, family); len(g.Rules) > 0 {
-				l.Groups = append(l.Groups, g)
-			}
 			l.Groups = append(l.Groups, c.posture(dir, family))
 		}
 	}
@@ -122,21 +145,17 @@ func Compile(rules []Rule, opt Options) (vfp.Layer, error) {
 	return l, nil
 }
 
-// CompileHost builds the layer of Host rules (rule ACL-08). What no Host rule
+// compileHost builds the layer of Host rules (rule ACL-08). What no Host rule
 // mentions passes: the posture of the endpoint is the endpoint layer's. The
 // caller leaves the layer out under Hyper-V isolation.
-func CompileHost(rules []Rule, opt Options) (vfp.Layer, error) {
+func compileHost(lists []list, opt Options) (vfp.Layer, error) {
 	l := vfp.Layer{Name: "ACL_HOST_LAYER", Priority: HostLayerPriority, Reconcile: opt.reconcile()}
 	c := compiler{opt: opt, kind: Host}
-	if err := c.load(rules); err != nil {
+	if err := c.addGroups(&l, lists); err != nil {
 		return vfp.Layer{}, err
 	}
 	for _, dir := range [2]vfp.Dir{vfp.Out, vfp.In} {
 		for _, family := range [2]vfp.Family{vfp.IPv4, vfp.IPv6} {
-			name := groupName("ACL_HOST_GROUP", dir, family)
-			if g := c.group(name, dir, family); len(g.Rules) > 0 {
-				l.Groups = append(l.Groups, g)
-			}
 			// Without a state for what the list does not mention, a Block in
 			// one direction would cut the replies of the other.
 			l.Groups = append(l.Groups, vfp.Group{
@@ -149,30 +168,49 @@ func CompileHost(rules []Rule, opt Options) (vfp.Layer, error) {
 	return l, nil
 }
 
-// CompileTunnel builds the layer for Switch rules with protocol 252
+// compileTunnel builds the layer for Switch rules with protocol 252
 // (rule ACL-34). It has no group when no rule has it. Addresses are those of
 // the inner packet; the default is to let pass.
-func CompileTunnel(rules []Rule, opt Options) (vfp.Layer, error) {
+func compileTunnel(lists []list, opt Options) (vfp.Layer, error) {
 	l := vfp.Layer{Name: "ACL_TUNNEL_LAYER", Priority: TunnelLayerPriority, Reconcile: opt.reconcile()}
 	c := compiler{opt: opt, kind: Switch, tunnel: true}
-	if err := c.load(rules); err != nil {
+	if err := c.addGroups(&l, lists); err != nil {
 		return vfp.Layer{}, err
-	}
-	for _, dir := range [2]vfp.Dir{vfp.Out, vfp.In} {
-		for _, family := range [2]vfp.Family{vfp.IPv4, vfp.IPv6} {
-			if g := c.group(groupName("ACL_TUNNEL_GROUP", dir, family), dir, family); len(g.Rules) > 0 {
-				l.Groups = append(l.Groups, g)
-			}
-		}
 	}
 	return l, nil
 }
 
-// Groups of a list: the rules first, then the posture. An Allow or Block ends
-// the layer; Pass, which does not, leaves the packet to the posture.
+// addGroups compiles the lists' rules of the compiler's kind to groups.
+func (c *compiler) addGroups(l *vfp.Layer, lists []list) error {
+	prefix := "ACL_"
+	switch {
+	case c.kind == Host:
+		prefix = "ACL_HOST_"
+	case c.tunnel:
+		prefix = "ACL_TUNNEL_"
+	}
+	for i, list := range lists {
+		if err := c.load(list); err != nil {
+			return err
+		}
+		for _, dir := range [2]vfp.Dir{vfp.Out, vfp.In} {
+			for _, family := range [2]vfp.Family{vfp.IPv4, vfp.IPv6} {
+				g := c.group(groupName(prefix+list.name+"_GROUP", dir, family), dir, family)
+				if g.Priority = uint16(rulesGroup + i); len(g.Rules) > 0 {
+					l.Groups = append(l.Groups, g)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Groups of a layer: the lists in their order, then the posture. An Allow or
+// Block ends the layer; Pass, which does not, leaves the packet to the next
+// list.
 const (
 	rulesGroup   = 100
-	postureGroup = 200
+	postureGroup = rulesGroup + maxLists
 )
 
 func groupName(prefix string, dir vfp.Dir, f vfp.Family) string {
@@ -182,13 +220,14 @@ func groupName(prefix string, dir vfp.Dir, f vfp.Family) string {
 	return prefix + "_IPv6_" + dir.String()
 }
 
-// compiler holds one list on its way to groups.
+// compiler holds one list at a time on its way to groups.
 type compiler struct {
 	opt    Options
 	kind   RuleType
 	tunnel bool
+	list   list
 	rules  []entry // of kind, in the order of evaluation
-	count  [2]int  // rules per direction, for the posture
+	count  [2]int  // rules of all lists per direction, for the posture
 }
 
 // entry is a checked rule.
@@ -198,10 +237,10 @@ type entry struct {
 }
 
 // load checks all rules and keeps those of the compiler's kind, sorted.
-func (c *compiler) load(rules []Rule) error {
-	c.rules = make([]entry, 0, len(rules))
-	for i := range rules {
-		r := &rules[i]
+func (c *compiler) load(l list) error {
+	c.list, c.rules = l, make([]entry, 0, len(l.rules))
+	for i := range l.rules {
+		r := &l.rules[i]
 		protos, tunnel, err := r.protocols()
 		if err == nil {
 			err = r.check()
@@ -235,9 +274,9 @@ func rank(a Action) int {
 	return [...]int{Block: 0, Pass: 1, Allow: 2}[a]
 }
 
-// group compiles the rules of one direction and family.
+// group compiles the list's rules of one direction and family.
 func (c *compiler) group(name string, dir vfp.Dir, family vfp.Family) vfp.Group {
-	g := vfp.Group{Name: name, Dir: dir, Family: family, Priority: rulesGroup}
+	g := vfp.Group{Name: name, Dir: dir, Family: family}
 	for i := range c.rules {
 		e := &c.rules[i]
 		if e.Dir != dir {
@@ -256,7 +295,7 @@ func (c *compiler) group(name string, dir vfp.Dir, family vfp.Family) vfp.Group 
 func (c *compiler) rule(e *entry, m vfp.Match) vfp.Rule {
 	cite := e.Cite
 	if cite == "" {
-		cite = "ACL-05"
+		cite = c.list.cite
 	}
 	r := vfp.Rule{ID: e.id(), Priority: e.Priority, Match: m, Idle: c.opt.Idle, Cite: cite}
 	switch e.Action {

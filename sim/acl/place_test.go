@@ -87,7 +87,7 @@ func TestProtocol252MeansTunnelledTraffic(t *testing.T) {
 	if with(t, rules).port.Walk(&w, in) != vfp.Stop || w.Drop != block {
 		t.Errorf("decapsulated traffic: %s", w.Drop)
 	}
-	if l, err := CompileTunnel([]Rule{{ID: "a", Protocols: []uint16{6}}}, Options{}); err != nil || len(l.Groups) != 0 {
+	if l, err := compileTunnel([]list{{rules: []Rule{{ID: "a", Protocols: []uint16{6}}}}}, Options{}); err != nil || len(l.Groups) != 0 {
 		t.Errorf("a list without protocol 252 has groups %v, error %v", l.Groups, err)
 	}
 	any, err := Compile([]Rule{{ID: "a", Action: Block, Protocols: []uint16{252, 6}}}, Options{})

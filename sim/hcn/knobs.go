@@ -61,6 +61,8 @@ type Knobs struct {
 	ACLAnyMeansDeny  bool
 	ACLSetAddressing string // "source-dest" or "endpoint"
 	ACLReconcile     string // "lazy" or "never"
+	ACLTierOrder     string // "ascending" or "descending"
+	ACLPrecedence    string // "network-first" or "tiers-first"
 
 	// Load balancers.
 	HostToClusterIP bool

@@ -144,6 +144,10 @@ var knobDefs = []knobDef{
 		"meaning of Local and Remote when they name sets"},
 	{"aclReconcile", func(k *Knobs) any { return &k.ACLReconcile }, []string{"lazy", "never"}, always("lazy"), "ACL-11",
 		"live flows after an ACL change"},
+	{"aclTierOrder", func(k *Knobs) any { return &k.ACLTierOrder }, []string{"ascending", "descending"}, always("ascending"), "ACL-30",
+		"which of an endpoint's TierAcl policies is asked first: that with the least Order, or the greatest"},
+	{"aclPrecedence", func(k *Knobs) any { return &k.ACLPrecedence }, []string{"network-first", "tiers-first"}, always("network-first"), "ACL-32",
+		"whether NetworkACL rules come before or after tiers; an endpoint's own ACLs are last either way"},
 
 	{"hostToClusterIP", func(k *Knobs) any { return &k.HostToClusterIP }, nil, always(true), "LB-14 D-15",
 		"the node reaches services by their address"},

@@ -130,6 +130,31 @@ func protocolByText(s string) (uint16, bool) {
 	return uint16(n), err == nil
 }
 
+// ACLSetIDs returns the set ids that a policy's rules name: those of an ACL, a
+// NetworkACL or a TierAcl, nil for other policies.
+func ACLSetIDs(p Policy) ([]string, error) {
+	switch p.Type {
+	case PolicyACL, PolicyNetworkACL:
+		s, err := DecodeSettings[ACLSettings](p)
+		if err != nil {
+			return nil, err
+		}
+		return s.SetIDs(), nil
+	case PolicyTierACL:
+		s, err := DecodeSettings[TierACLSettings](p)
+		if err != nil {
+			return nil, err
+		}
+		var out []string
+		for i := range s.Rules {
+			a := s.Rules[i].ACL(s.Direction)
+			out = append(out, a.SetIDs()...)
+		}
+		return out, nil
+	}
+	return nil, nil
+}
+
 // SetIDs returns the set ids that an ACL names.
 func (a *ACLSettings) SetIDs() []string {
 	var out []string

@@ -164,6 +164,13 @@ type TierACLRule struct {
 	Extras          Extras     `json:"-"`
 }
 
+// ACL is the rule as an ACL of a tier with that direction.
+func (r *TierACLRule) ACL(d Direction) ACLSettings {
+	return ACLSettings{ID: r.ID, Protocols: r.Protocols, Action: r.Action, Direction: d, Priority: r.Priority,
+		LocalAddresses: r.LocalAddresses, RemoteAddresses: r.RemoteAddresses,
+		LocalPorts: r.LocalPorts, RemotePorts: r.RemotePorts, RuleType: SwitchRule}
+}
+
 // TierACLSettings is a tier of ACLs; tiers run by ascending Order (ACL-30).
 type TierACLSettings struct {
 	Name      string        `json:""`

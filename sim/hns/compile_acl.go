@@ -1,6 +1,7 @@
 package hns
 
 import (
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -10,32 +11,32 @@ import (
 	"github.com/hnsim/hnsim/sim/vfp"
 )
 
-// aclLayers translates the ACL policies of an endpoint. An endpoint of the
-// host's own compartment has no container posture.
+// aclLayers translates what decides about an endpoint's traffic: the
+// NetworkACL policies of its network (rule ACL-32), its own TierAcl (rule
+// ACL-30) and ACL policies. An endpoint of the host's own compartment has no
+// container posture.
 func (c *Compiler) aclLayers(n *Network, e *Endpoint) ([]vfp.Layer, error) {
-	sets := setsOf(n)
-	var rules []acl.Rule
-	for i, p := range hcn.FindPolicies(e.Doc.Policies, hcn.PolicyACL) {
-		a, err := hcn.DecodeSettings[hcn.ACLSettings](p)
-		if err != nil {
-			return nil, err
-		}
-		r, err := aclRule(a, sets)
-		if err != nil {
-			return nil, err
-		}
-		if r.ID == "" {
-			r.ID = "ACL_" + strconv.Itoa(i) + "_" + a.Direction.String() + "_" + strconv.Itoa(int(a.Priority))
-		}
-		rules = append(rules, r)
+	lists, err := aclLists(n, e)
+	if err != nil {
+		return nil, err
 	}
-	if onHost(e) && len(rules) == 0 {
+	if onHost(e) && len(lists.Network)+len(lists.Tiers)+len(lists.Endpoint) == 0 {
 		return nil, nil
 	}
+	layers, err := lists.Layers(c.aclOptions(e))
+	if err != nil {
+		return nil, &hcn.Error{Code: hcn.ErrInvalidPolicy, Detail: err.Error()}
+	}
+	return layers, nil
+}
+
+// aclOptions are the knobs that concern an endpoint's ACLs.
+func (c *Compiler) aclOptions(e *Endpoint) acl.Options {
 	k := &c.Profile.Knobs
 	opt := acl.Options{
-		AnyMeansDeny:   k.ACLAnyMeansDeny,
-		NeverReconcile: k.ACLReconcile == "never",
+		AnyMeansDeny:    k.ACLAnyMeansDeny,
+		NeverReconcile:  k.ACLReconcile == "never",
+		TiersDescending: k.ACLTierOrder == "descending",
 	}
 	if e.Isolation == HyperVIsolated {
 		opt.Isolation = acl.HyperV
@@ -46,33 +47,83 @@ func (c *Compiler) aclLayers(n *Network, e *Endpoint) ([]vfp.Layer, error) {
 	if k.ACLSetAddressing == "endpoint" {
 		opt.Sets = acl.EndpointRelative
 	}
-	layers, err := acl.Layers(rules, opt)
-	if err != nil {
-		return nil, &hcn.Error{Code: hcn.ErrInvalidPolicy, Detail: err.Error()}
+	if k.ACLPrecedence == "tiers-first" {
+		opt.Precedence = acl.TiersFirst
 	}
-	return layers, nil
+	return opt
 }
 
-// setsOf are the IP sets of a network by id, nested ones resolved (ACL-33).
+func aclLists(n *Network, e *Endpoint) (l acl.Lists, err error) {
+	sets := setsOf(n)
+	if l.Network, err = aclRules(n.Doc.Policies, hcn.PolicyNetworkACL, "NETWORK_ACL_", sets); err != nil {
+		return l, err
+	}
+	if l.Endpoint, err = aclRules(e.Doc.Policies, hcn.PolicyACL, "ACL_", sets); err != nil {
+		return l, err
+	}
+	for _, p := range hcn.FindPolicies(e.Doc.Policies, hcn.PolicyTierACL) {
+		t, err := hcn.DecodeSettings[hcn.TierACLSettings](p)
+		if err != nil {
+			return l, err
+		}
+		tier := acl.Tier{Name: t.Name, Order: t.Order, Dir: aclDir(t.Direction)}
+		for i := range t.Rules {
+			r, err := aclRule(t.Rules[i].ACL(t.Direction), sets)
+			if err != nil {
+				return l, err
+			}
+			if r.ID == "" {
+				r.ID = fmt.Sprintf("TIER_%d_%s_%d_%s_%d", t.Order, t.Name, i, t.Direction, r.Priority)
+			}
+			tier.Rules = append(tier.Rules, r)
+		}
+		l.Tiers = append(l.Tiers, tier)
+	}
+	return l, nil
+}
+
+// aclRules translates the policies of one type.
+func aclRules(policies []hcn.Policy, of hcn.PolicyType, prefix string, sets map[string][]netip.Prefix) ([]acl.Rule, error) {
+	var rules []acl.Rule
+	for i, p := range hcn.FindPolicies(policies, of) {
+		a, err := hcn.DecodeSettings[hcn.ACLSettings](p)
+		if err != nil {
+			return nil, err
+		}
+		r, err := aclRule(a, sets)
+		if err != nil {
+			return nil, err
+		}
+		if r.ID == "" {
+			r.ID = prefix + strconv.Itoa(i) + "_" + a.Direction.String() + "_" + strconv.Itoa(int(a.Priority))
+		}
+		rules = append(rules, r)
+	}
+	return rules, nil
+}
+
+// setsOf are the IP sets of a network by id, nested ones resolved (rule
+// ACL-33). Each set is resolved once; a set that contains itself adds nothing
+// to itself.
 func setsOf(n *Network) map[string][]netip.Prefix {
-	type set struct{ s hcn.SetPolicySettings }
-	byID := map[string]set{}
+	byID := map[string]hcn.SetPolicySettings{}
 	for _, p := range hcn.FindPolicies(n.Doc.Policies, hcn.PolicySetPolicy) {
 		if s, err := hcn.DecodeSettings[hcn.SetPolicySettings](p); err == nil {
-			byID[s.ID] = set{s}
+			byID[s.ID] = s
 		}
 	}
-	out := map[string][]netip.Prefix{}
-	var members func(id string, depth int) []netip.Prefix
-	members = func(id string, depth int) []netip.Prefix {
-		s, ok := byID[id]
-		if !ok || depth > 8 {
-			return nil
+	out := make(map[string][]netip.Prefix, len(byID))
+	var resolve func(id string) []netip.Prefix
+	resolve = func(id string) []netip.Prefix {
+		s, known := byID[id]
+		if ps, done := out[id]; done || !known {
+			return ps
 		}
+		out[id] = nil
 		var ps []netip.Prefix
-		for _, v := range fields(s.s.Values) {
-			if strings.EqualFold(string(s.s.Type), "NESTEDIPSET") {
-				ps = append(ps, members(v, depth+1)...)
+		for _, v := range fields(s.Values) {
+			if s.Type == hcn.NestedIPSet {
+				ps = append(ps, resolve(v)...)
 				continue
 			}
 			// A member may be "ip,protocol:port"; the address part decides here.
@@ -80,10 +131,11 @@ func setsOf(n *Network) map[string][]netip.Prefix {
 				ps = append(ps, p...)
 			}
 		}
+		out[id] = ps
 		return ps
 	}
 	for id := range byID {
-		out[id] = members(id, 0)
+		resolve(id)
 	}
 	return out
 }
@@ -107,9 +159,7 @@ func aclRule(a hcn.ACLSettings, sets map[string][]netip.Prefix) (acl.Rule, error
 	case hcn.Pass:
 		r.Action = acl.Pass
 	}
-	if a.Direction == hcn.In {
-		r.Dir = vfp.In
-	}
+	r.Dir = aclDir(a.Direction)
 	if a.RuleType == hcn.HostRule {
 		r.RuleType = acl.Host
 	}
@@ -132,6 +182,13 @@ func aclRule(a hcn.ACLSettings, sets map[string][]netip.Prefix) (acl.Rule, error
 	}
 	r.RemotePorts, err = aclPorts("RemotePorts", a.RemotePorts)
 	return r, err
+}
+
+func aclDir(d hcn.Direction) vfp.Dir {
+	if d == hcn.In {
+		return vfp.In
+	}
+	return vfp.Out
 }
 
 func badACL(field, found string) error {

@@ -42,12 +42,8 @@ func (t *tx) endpointPolicy(n *Network, e *Endpoint, p *hcn.Policy, path string)
 			return err
 		}
 		e.EncapOverhead, e.EncapGiven = s.Overhead, true
-	case hcn.PolicyACL:
-		s, err := hcn.DecodeSettings[hcn.ACLSettings](*p)
-		if err != nil {
-			return err
-		}
-		return n.checkSets(&s, path+".Settings")
+	case hcn.PolicyACL, hcn.PolicyTierACL:
+		return n.checkSets(*p, path+".Settings")
 	case hcn.PolicyPortMapping:
 		if e.Remote {
 			return hcn.ErrorAt(hcn.ErrInvalidRemoteEndpointOp, path, "PortMapping on a remote endpoint", "a local endpoint")
@@ -56,10 +52,14 @@ func (t *tx) endpointPolicy(n *Network, e *Endpoint, p *hcn.Policy, path string)
 	return nil
 }
 
-// checkSets refuses ACL addresses that are neither addresses nor sets of the
-// network; "Any" is the word that people try (rule ACL-04).
-func (n *Network) checkSets(s *hcn.ACLSettings, path string) error {
-	for _, id := range s.SetIDs() {
+// checkSets refuses addresses of ACLs and tiers that are neither addresses nor
+// sets of the network; "Any" is the word that people try (rule ACL-04).
+func (n *Network) checkSets(p hcn.Policy, path string) error {
+	ids, err := hcn.ACLSetIDs(p)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
 		if !n.hasSet(id) {
 			return hcn.ErrorAt(hcn.ErrInvalidPolicy, path, fmt.Sprintf("%q", id), "an address, a prefix, or the id of a SetPolicy of the network")
 		}

@@ -167,11 +167,11 @@ func (t *tx) checkSetReferences(n *Network) error {
 				}
 			}
 		case hcn.PolicyNetworkACL:
-			s, err := hcn.DecodeSettings[hcn.ACLSettings](p)
+			ids, err := hcn.ACLSetIDs(p)
 			if err != nil {
 				return err
 			}
-			for _, id := range s.SetIDs() {
+			for _, id := range ids {
 				if !n.hasSet(id) {
 					return dangling(id, "a NetworkACL", old.hasSet(id))
 				}
@@ -179,12 +179,12 @@ func (t *tx) checkSetReferences(n *Network) error {
 		}
 	}
 	for _, e := range t.next.EndpointsOf(n.Num) {
-		for _, p := range hcn.FindPolicies(e.Doc.Policies, hcn.PolicyACL) {
-			s, err := hcn.DecodeSettings[hcn.ACLSettings](p)
+		for _, p := range e.Doc.Policies {
+			ids, err := hcn.ACLSetIDs(p)
 			if err != nil {
 				return err
 			}
-			for _, id := range s.SetIDs() {
+			for _, id := range ids {
 				if !n.hasSet(id) {
 					return dangling(id, fmt.Sprintf("endpoint %q", e.label()), old.hasSet(id))
 				}
