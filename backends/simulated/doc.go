@@ -16,7 +16,7 @@
 //	ports.exclude     tcp:8000-8100                                   of a host
 //	ports.dynamic     49152-50000                                     of a host
 //	socket            tcp:50005 | close tcp:50005                     of a host or container
-//	hns.restart, hns.stop, hns.start, host.reboot                     of a host
+//	hns.restart, hns.stop, hns.start, host.reboot, host.adapter in|out of a host
 //	outer.spoofing    on|off                                          of a host on an outer switch
 //	outer.cas         ADDR,ADDR: the addresses of the VM's port       of a host on an outer switch
 //	outer.acl         none | what port.extacl takes, replaced         of a host on an outer switch

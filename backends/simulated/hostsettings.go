@@ -153,3 +153,15 @@ func (w *world) stop(c *container) error {
 	c.running = false
 	return nil
 }
+
+// moveAdapter takes the host's physical adapter out or puts it back (D.3 #46).
+func moveAdapter(w *world, s backends.Setting) error {
+	nd, err := w.hostOf(s)
+	if err != nil {
+		return err
+	}
+	if s.Value != "in" && s.Value != "out" {
+		return usage("host.adapter %q: expected in or out", s.Value)
+	}
+	return nd.host.HNS.SetAdapterPresent(nd.nics[0].Name(), s.Value == "in")
+}

@@ -45,6 +45,7 @@ var settingTable = map[string]settingFunc{
 	"hns.stop":         serviceVerb(func(s *hns.Service) error { s.Stop(); return nil }),
 	"hns.start":        serviceVerb((*hns.Service).Start),
 	"host.reboot":      rebootHost,
+	"host.adapter":     moveAdapter,
 }
 
 // SettingNames lists the settings in order.
