@@ -2,6 +2,7 @@ package vfp
 
 import (
 	"encoding/binary"
+	"unsafe"
 
 	"github.com/hnsim/hnsim/sim/wire"
 )
@@ -30,12 +31,16 @@ type Cache struct {
 	lastID uint32
 	ports  []uint16 // UDP ports that mean VXLAN
 
+	plainLast plainOuter // as last and lastID, of plain packets
+	plainID   uint32
+
 	Stats CacheStats
 }
 
 // CacheStats counts lookups and what came of them.
 type CacheStats struct {
 	Hits, Misses uint64
+	Quick        uint64 // of the hits: plain packets with quick outcomes
 	Stale        uint64 // misses although there was an entry
 	Installs     uint64
 	Full         uint64 // installs for which there was no room (rule VFP-10)
@@ -44,9 +49,9 @@ type CacheStats struct {
 // Entry is a cached outcome. T is shared by all packets of the flow; the
 // switch must not change it after Install.
 type Entry struct {
-	// With the IPv4 key in front the first fields fill a cache line; what an
-	// IPv4 packet needs of T is the next one, and only packets of layer flows
-	// need a third.
+	// With the IPv4 key in front the first fields fill a cache line; the next
+	// one is what a quick packet needs, with two references. The rest is for
+	// packets that are not quick.
 	gen     uint32
 	maxLen  uint32
 	seen    int64
@@ -55,8 +60,9 @@ type Entry struct {
 	nRefs   uint8
 	nWatch  uint8
 
-	T    Transposition
-	refs [MaxRefs]flowRef // layer flows; behind them, watch hashes and counts
+	quick quick
+	refs  [MaxRefs]flowRef // layer flows; behind them, watch hashes and counts
+	T     Transposition
 }
 
 // CacheIdle is how long an entry stays without traffic. It only frees memory.
@@ -77,6 +83,10 @@ type Key struct {
 	v6    bool
 	ok    bool
 	flags uint8 // TCP flags of the packet, inner if it is encapsulated
+
+	// Of a plain packet (see Plain), whose Meta is not filled in.
+	plain   bool
+	at, end uint16 // the inner frame of a tunnel; at is 0 outside of tunnels
 }
 
 // NewCache makes a cache of at most limit entries for each IP version, of
@@ -110,7 +120,7 @@ const (
 // are never cached: fragments, group destinations, everything but TCP, UDP and
 // ICMP queries.
 func (c *Cache) Key(p *Packet, k *Key) bool {
-	k.ok, k.hint = false, 0
+	k.ok, k.plain, k.hint = false, false, 0
 	frame, m := p.Bytes(), &p.Meta
 	if m.HasL4 && m.Proto == wire.ProtoUDP && c.isVXLAN(m.DstPort) || m.Proto == wire.ProtoGRE && m.IsIP() {
 		return c.tunnelKey(frame, m, k)
@@ -218,28 +228,47 @@ func (c *Cache) number(id *outerID) bool {
 	return true
 }
 
-// Warm touches the memory that lookups of the keys are going to read, stage by
-// stage, so that the misses of a batch overlap instead of queueing: at 100,000
-// flows that makes up for most of the distance to memory. Its result means
-// nothing and is to be ignored; without it the loads would be optimised away.
-func (c *Cache) Warm(keys []Key) (sum uint64) {
+// Warm brings the memory that lookups of the keys are going to read into the
+// cache, stage by stage, so that the misses of a batch overlap instead of
+// queueing: at 100,000 flows that makes up for most of the distance to memory.
+// It takes at most BatchSize keys.
+func (c *Cache) Warm(keys []Key) {
+	lines := &c.store.lines
+	if c.Len() < warmAt || len(keys) == 1 {
+		return // it is all there
+	}
+	for i := range keys {
+		if k := &keys[i]; k.ok {
+			x := c.indexOf(k)
+			lines.add(unsafe.Pointer(&x.slots[tagOf(k.hash)&x.mask]))
+		}
+	}
+	lines.prefetch()
 	for i := range keys {
 		k := &keys[i]
 		if !k.ok {
 			continue
 		}
-		x := &c.v4.index
-		if k.v6 {
-			x = &c.v6.index
-		}
+		x := c.indexOf(k)
 		if s := x.slots[tagOf(k.hash)&x.mask]; s.tag == tagOf(k.hash) {
 			k.hint = s.ref
 		}
-	}
-	for i := range keys {
-		if e := c.hinted(&keys[i]); e != nil {
-			sum += uint64(e.gen) + uint64(e.T.set)
+		switch {
+		case k.hint == 0:
+		case k.v6:
+			n := unsafe.Pointer(c.v6.node(k.hint - 1))
+			lines.add(n)
+			lines.add(unsafe.Add(n, lineSize))
+			lines.add(unsafe.Add(n, 2*lineSize))
+		default:
+			n := unsafe.Pointer(c.v4.node(k.hint - 1))
+			lines.add(n)
+			lines.add(unsafe.Add(n, lineSize))
 		}
+	}
+	lines.prefetch()
+	if c.store.live == 0 {
+		return
 	}
 	for i := range keys {
 		e := c.hinted(&keys[i])
@@ -247,13 +276,23 @@ func (c *Cache) Warm(keys []Key) (sum uint64) {
 			continue
 		}
 		for _, r := range e.refs[:e.nRefs] {
-			sum += uint64(c.store.hot(r.id >> 1).gen)
+			lines.add(unsafe.Pointer(c.store.hot(r.id >> 1)))
 		}
 		for _, r := range e.refs[e.nRefs : e.nRefs+e.nWatch] {
-			sum += uint64(*c.store.watched(r.id))
+			lines.add(unsafe.Pointer(c.store.watched(r.id)))
 		}
 	}
-	return sum
+	lines.prefetch()
+}
+
+// warmAt is a number of entries that fit near caches.
+const warmAt = 512
+
+func (c *Cache) indexOf(k *Key) *index {
+	if k.v6 {
+		return &c.v6.index
+	}
+	return &c.v4.index
 }
 
 // hinted is the entry that a key's hint names, which is mostly the right one.
@@ -359,6 +398,7 @@ func (c *Cache) Install(k *Key, w *Walk, t *Transposition, gen uint64) bool {
 		}
 	}
 	*e = Entry{T: *t, gen: uint32(gen), seen: w.Now, maxLen: uint32(max(w.MaxLen, 0)), nRefs: f.nRefs, nWatch: f.nWatch}
+	e.quick.prepare(k, t)
 	copy(e.refs[:], f.refs[:f.nRefs])
 	for i, h := range f.watch[:f.nWatch] {
 		// The count as it is now: flows that this walk itself has made are

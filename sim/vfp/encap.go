@@ -16,6 +16,10 @@ type outer struct {
 	size  int
 	bytes [wire.VXLANOverhead6]byte
 	sum   uint64 // of the IPv4 header with length and checksum zero
+
+	folded uint32 // sum, folded to 16 bits
+	copied uint8  // bits of the inner TOS that go outside
+	hop    Hop
 }
 
 func newOuter(e Encap) *outer {
@@ -35,6 +39,13 @@ func newOuter(e Encap) *outer {
 		ip.SetTotalLen(0)
 		ip.SetChecksum(0)
 		o.sum = wire.Sum(ip[:wire.IPv4MinLen], 0)
+		o.folded = uint32(wire.Fold(o.sum))
+	}
+	if e.DSCPCopy {
+		o.copied |= 0xfc
+	}
+	if e.ECNCopy {
+		o.copied |= 3
 	}
 	return o
 }
@@ -55,17 +66,10 @@ func (s *FlowStore) outerFor(e Encap) *outer {
 
 // tos is the outer DSCP and ECN of a packet (rule OV-15).
 func (o *outer) tos(p *Packet) uint8 {
-	if !o.spec.DSCPCopy && !o.spec.ECNCopy {
+	if o.copied == 0 {
 		return 0
 	}
-	inner := p.Meta.TOS(p.Bytes())
-	if !o.spec.DSCPCopy {
-		inner &= 3
-	}
-	if !o.spec.ECNCopy {
-		inner &^= 3
-	}
-	return inner
+	return p.Meta.TOS(p.Bytes()) & o.copied
 }
 
 // push puts the headers in front of the frame. It reports false when there is

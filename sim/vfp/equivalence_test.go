@@ -455,6 +455,9 @@ func TestTheCacheChangesNothing(t *testing.T) { // VFP-12, S-VFP-01
 		t.Errorf("only %d cache hits in %d games: the test does not test much", hits, games)
 	}
 	t.Logf("%d cache hits in %d games", hits, games)
+	if quickChecks < 1000 {
+		t.Errorf("only %d outcomes were compared with quick ones", quickChecks)
+	}
 }
 
 func FuzzTheCacheChangesNothing(f *testing.F) {

@@ -124,7 +124,11 @@ func (l *lab) batch(in PortID, frames ...[]byte) []result {
 func (l *lab) process(src *Port, p *Packet, key *Key) result {
 	if l.cached {
 		if e, ok := src.Cache.Lookup(key, p, l.now, l.gen()); ok {
+			before := append([]byte(nil), p.Bytes()...)
 			r := l.outcome(p, e.T.Apply(p), e.T.Out)
+			if err := checkQuick(src.Cache, before, key, e, r); err != nil {
+				panic(err)
+			}
 			r.hit = true
 			return r
 		}

@@ -107,6 +107,12 @@ func (p *Port) Count(dir Dir, bytes int) {
 	p.Counters.Bytes[dir] += uint64(bytes)
 }
 
+// CountBurst counts several packets that passed in a direction.
+func (p *Port) CountBurst(dir Dir, packets, bytes uint64) {
+	p.Counters.Packets[dir] += packets
+	p.Counters.Bytes[dir] += bytes
+}
+
 // Age does a little housekeeping: it adopts a new program and looks at up to
 // budget flows of the store and of the cache. No decision depends on it.
 func (p *Port) Age(now int64, budget int) {

@@ -27,6 +27,11 @@ type Transposition struct {
 	// headers included; longer ones are dropped as TooBig (Oversize if unset).
 	MTU uint16
 
+	// Straight, when positive, says that nothing behind the change of headers
+	// depends on more than the flow and the length of the frame that leaves,
+	// which may be this: what quick outcomes need.
+	Straight uint32
+
 	TCI      wire.TCI // for PushVLAN
 	PopVLAN  bool
 	PushVLAN bool
@@ -135,6 +140,9 @@ func (t *Transposition) compare(from, to *Header) {
 	}
 	t.l4Sum = wire.Fold(uint64(sum))
 }
+
+// Encapsulates reports whether outer headers are pushed.
+func (t *Transposition) Encapsulates() bool { return t.encap != nil }
 
 // changeAddr notes a new source (0) or destination (1) and returns what it
 // does to sums.

@@ -18,32 +18,6 @@ const (
 	maxPortID = outUntag - 1
 )
 
-// prefetch parses the batch, computes its cache keys and warms the tables.
-func (s *Switch) prefetch(b *vfp.Batch) {
-	for i := range b.N {
-		b.Pkts[i].Parse()
-	}
-	if s.noCache || !s.snap.vfp {
-		return
-	}
-	// Packets in a row from one port share its table.
-	for i := 0; i < b.N; {
-		id := b.Pkts[i].InPort
-		q := s.snap.port(id)
-		from := i
-		for ; i < b.N && b.Pkts[i].InPort == id; i++ {
-			if q != nil {
-				// The key is that of the frame with its tag, which decides
-				// the VLAN.
-				q.run.vfp.Cache.Key(&b.Pkts[i], &s.keys[i])
-			}
-		}
-		if q != nil {
-			q.run.vfp.Cache.Warm(s.keys[from:i])
-		}
-	}
-}
-
 // cached finishes the packet from the cache, if its flow is there.
 func (s *Switch) cached(f *transit, p *vfp.Packet) bool {
 	if s.noCache || !s.snap.vfp {
@@ -68,7 +42,7 @@ func (s *Switch) install(f *transit, w *vfp.Walk, t *vfp.Transposition, x *exit)
 	if s.noCache || !s.snap.vfp || !f.stable || !vfp.Cachable(w) {
 		return
 	}
-	t.Out, t.TooBig = x.dst.cfg.ID, x.tooBig
+	t.Out, t.TooBig, t.Straight = x.dst.cfg.ID, x.tooBig, s.straight(f, t, x)
 	if x.toPA {
 		t.Out |= outToPA
 	}

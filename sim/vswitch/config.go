@@ -138,17 +138,28 @@ type Config struct {
 // host's own neighbour table and routes (pipeline: paroute). Resolve reports
 // false while the address is being resolved; the switch then hands the frame,
 // complete but for the outer Ethernet addresses, to Hold, which owns a copy
-// and sends it through the external port once the neighbour answers.
+// and sends it through the external port once the neighbour answers. What
+// Resolve says holds until somebody gets a frame or time goes on: the switch
+// may use one answer for the packets of a batch that lie between.
 type NextHop interface {
 	Resolve(now int64, dst netip.Addr) (src, dst2 wire.MAC, ok bool)
 	Hold(now int64, dst netip.Addr, frame []byte)
 }
 
 // Sink takes what leaves the switch. Deliver is called once per frame and
-// port; the frame is valid during the call only. It leaves at the time given,
-// which a shaper may put into the future.
+// port; the frame is valid during the call only, and need not have been parsed.
+// It leaves at the time given, which a shaper may put into the future.
 type Sink interface {
 	Deliver(at int64, port vfp.PortID, p *vfp.Packet)
 	// Dropped reports every drop with the port where it happened.
 	Dropped(now int64, port vfp.PortID, p *vfp.Packet)
+}
+
+// BurstSink is a Sink that takes several frames at a time, in place of a
+// Deliver for each.
+type BurstSink interface {
+	Sink
+	// Burst takes frames that leave at the same time, in their order, each
+	// through its OutPort. They are valid during the call only.
+	Burst(at int64, pkts []vfp.Packet)
 }

@@ -15,10 +15,11 @@ type gen struct {
 	*rand.Rand
 	pools map[string]*vfp.NATPool // by port and protocol, over all configs of one switch
 	space *vfp.PortSpace
+	calm  bool // few ports ask for anything unusual
 }
 
 func newGen(seed uint64) *gen {
-	return &gen{rand.New(rand.NewPCG(seed, 1)), map[string]*vfp.NATPool{}, vfp.NewPortSpace()}
+	return &gen{rand.New(rand.NewPCG(seed, 1)), map[string]*vfp.NATPool{}, vfp.NewPortSpace(), seed%2 == 1}
 }
 
 func (g *gen) chance(percent int) bool { return g.IntN(100) < percent }
@@ -67,6 +68,9 @@ func (g *gen) config() *Config {
 				Dir: vfp.Dir(g.IntN(2)), Weight: g.IntN(3), Proto: pick[uint8](g, 0, 6, 17),
 				Remote: netip.PrefixFrom(g.addr(), pick(g, 0, 32)).Masked(), Allow: g.chance(70), Stateful: g.chance(50),
 			})
+		}
+		if g.calm && !g.chance(10) {
+			p = PortConfig{ID: p.ID, Name: p.Name, Kind: p.Kind, MAC: p.MAC, Zone: p.Zone, Tunnelled: p.Tunnelled, MTU: p.MTU}
 		}
 		if g.chance(80) {
 			p.Program = g.program(id)

@@ -28,16 +28,16 @@ type transit struct {
 // result does not depend on how frames are grouped into batches. Packets and
 // sink are used during the call only.
 func (s *Switch) Process(b *vfp.Batch, sink Sink) {
-	// Parsing, keys and warming change nothing that decides, so the whole
-	// batch may do so before its first packet goes on.
-	s.prefetch(b)
-	for i := range b.N {
-		p := &b.Pkts[i]
-		if p.Verdict != vfp.Pending {
-			continue
+	s.epoch++
+	burst, _ := sink.(BurstSink)
+	r := run{s: s, b: b, sink: sink, burst: burst}
+	for from := 0; from < b.N; {
+		id, to := b.Pkts[from].InPort, from+1
+		for to < b.N && b.Pkts[to].InPort == id {
+			to++
 		}
-		f := transit{now: b.Now, sink: sink, trace: b.Trace, key: &s.keys[i], stable: true}
-		s.enter(&f, p)
+		r.take(s.snap.port(id), from, to)
+		from = to
 	}
 }
 

@@ -155,3 +155,24 @@ func TestBrokenIPDoesNotSlipPastLayers(t *testing.T) {
 		t.Errorf("a broken packet: %q, want Malformed@b", got)
 	}
 }
+
+// Offers and requests of one port pair have the same key: what the guard says of
+// one must not decide about the other.
+func TestTheDHCPGuardLooksAtEveryMessageOfAFlow(t *testing.T) { // VS-21, VFP-12
+	b := external(t, setPort(idA, func(p *PortConfig) { p.DHCPGuard = true }))
+	message := func(kind byte) []byte {
+		f := udp(idA, idB)
+		f.UDP.SrcPort, f.UDP.DstPort, f.Payload = 67, 67, []byte{kind, 0, 0, 0}
+		return f.Bytes()
+	}
+	for i, kind := range []byte{1, 1, 2, 1, 2} {
+		var batch vfp.Batch
+		batch.N = 1
+		batch.Pkts[0].Reset(message(kind))
+		batch.Pkts[0].InPort = idA
+		b.s.Process(&batch, new(silent))
+		if p := &batch.Pkts[0]; (kind == dhcpBootReply) != (p.Reason == vfp.DropDhcpGuard) {
+			t.Errorf("message %d of kind %d: %v %s", i, kind, p.Verdict, p.Reason)
+		}
+	}
+}

@@ -47,6 +47,9 @@ type port struct {
 	stateful bool
 	vfpOff   bool
 	noPolicy bool // no VFP layers to walk
+
+	plain    bool // see plainSource
+	untagged tag  // of a frame without tag, if the port is plain
 }
 
 // portState is the runtime state of a port.
@@ -82,6 +85,9 @@ func compile(c *Config) (*snapshot, error) {
 		if err := s.addPrivate(&q.cfg.VLAN); err != nil {
 			return nil, portError(c, &q.cfg, err)
 		}
+	}
+	for _, q := range s.ports {
+		s.plainSource(q)
 	}
 	slices.Sort(s.spoofZones)
 	s.spoofZones = slices.Compact(s.spoofZones)

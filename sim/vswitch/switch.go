@@ -27,6 +27,8 @@ type Switch struct {
 	answer vfp.Packet // replies
 	mirror vfp.Packet // copies for monitors
 	keys   [vfp.BatchSize]vfp.Key
+	// epoch changes with everything that may change what the next hop says.
+	epoch uint64
 }
 
 // New makes a switch without ports: a private switch that drops everything.

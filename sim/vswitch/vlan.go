@@ -44,6 +44,12 @@ func (s *snapshot) ingress(in *port, p *vfp.Packet) (t tag, ok bool) {
 		t.hasPrio = in.keepsPriority()
 		stripTag(p)
 	}
+	return s.assign(in, id, t)
+}
+
+// assign is ingress of a frame that says it is in VLAN id; 0 says nothing. t
+// has the priority.
+func (s *snapshot) assign(in *port, id uint16, t tag) (_ tag, ok bool) {
 	v := &in.cfg.VLAN
 	switch v.Mode {
 	case VLANAccess, VLANPrivate:

@@ -1,0 +1,148 @@
+package vfp
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/hnsim/hnsim/sim/wire"
+)
+
+// checkPlain compares PlainKey with Parse and Key; it reports whether the
+// frame is plain.
+func checkPlain(c *Cache, frame []byte) (bool, error) {
+	p := NewPacket(frame)
+	var plain, full Key
+	if !c.PlainKey(p, &plain) {
+		return false, nil
+	}
+	if err := p.Parse(); err != wire.OK {
+		return true, fmt.Errorf("plain, but %v", err)
+	}
+	if !c.Key(p, &full) {
+		return true, fmt.Errorf("plain, but without key")
+	}
+	if full.plain || !plain.plain {
+		return true, fmt.Errorf("marked %v and %v", full.plain, plain.plain)
+	}
+	if full.words != plain.words || full.hash != plain.hash || full.flags != plain.flags || full.v6 != plain.v6 {
+		return true, fmt.Errorf("key %x hash %x flags %x, parsed %x hash %x flags %x", plain.words, plain.hash, plain.flags, full.words, full.hash, full.flags)
+	}
+	if plain.at == 0 {
+		return true, nil
+	}
+	if from, to, ok := innerFrame(p.Bytes(), &p.Meta); !ok || from != int(plain.at) || to != int(plain.end) {
+		return true, fmt.Errorf("inner frame %d:%d, parsed %d:%d", plain.at, plain.end, from, to)
+	}
+	return true, nil
+}
+
+// checkQuick carries a packet of the entry, for which Lookup found it, out in
+// the quick way too, and compares. limits of the entry are not its business.
+func checkQuick(c *Cache, before []byte, key *Key, e *Entry, r result) error {
+	t := e.T
+	t.MTU, t.Straight = 0, 1<<16
+	q := Entry{gen: e.gen}
+	q.quick.prepare(key, &t)
+	p := NewPacket(before)
+	var k Key
+	if q.quick.limit == 0 || r.drop != DropNone || !c.PlainKey(p, &k) {
+		return nil
+	}
+	stats := c.Stats
+	c.Carry(&q, &k, p, 0)
+	c.Stats = stats
+	if !bytes.Equal(p.Bytes(), r.frame) {
+		return fmt.Errorf("quick: %x\nelse:  %x\n%s", p.Bytes(), r.frame, e.T.String())
+	}
+	quickChecks++
+	return nil
+}
+
+var quickChecks int
+
+func plainFrames() [][]byte {
+	inner := udp(ipA, ipB, 1, 2)
+	tcp := &wire.Frame{EthSrc: macA, EthDst: macB, IP: &wire.IPFields{Src: ipA, Dst: ipX}, TCP: &wire.TCPFields{SrcPort: 5, DstPort: 6, Flags: wire.TCPSyn}, Payload: []byte("hello")}
+	tunnel := func(vni uint32, inner *wire.Frame) []byte {
+		return (&wire.Frame{EthSrc: macR, EthDst: macHost, IP: &wire.IPFields{Src: ipX, Dst: ipH},
+			UDP: &wire.UDPFields{SrcPort: 50000, DstPort: 4789, NoChecksum: true}, VXLAN: &wire.VXLANFields{VNI: vni}, Inner: inner}).Bytes()
+	}
+	return [][]byte{inner.Bytes(), tcp.Bytes(), tunnel(4096, inner), tunnel(4097, tcp), tunnel(4096, tcp)}
+}
+
+func TestPlainKeysAreKeys(t *testing.T) {
+	c := NewCache(NewFlowStore(), 10)
+	r := rand.New(rand.NewPCG(1, 2))
+	plain := 0
+	for i := range 200_000 {
+		frame := slices.Clone(plainFrames()[i%5])
+		for range r.IntN(3) {
+			frame[r.IntN(len(frame))] = byte(r.Uint32())
+		}
+		if r.IntN(4) == 0 {
+			frame = frame[:r.IntN(len(frame)+1)]
+		}
+		if r.IntN(4) == 0 {
+			frame = append(frame, make([]byte, r.IntN(30))...)
+		}
+		ok, err := checkPlain(c, frame)
+		if err != nil {
+			t.Fatalf("%x: %v", frame, err)
+		}
+		if ok {
+			plain++
+		}
+	}
+	if plain < 20_000 {
+		t.Errorf("%d frames were plain", plain)
+	}
+	for i, f := range plainFrames() {
+		if ok, _ := checkPlain(c, f); !ok {
+			t.Errorf("frame %d is not plain", i)
+		}
+	}
+}
+
+func FuzzPlainKey(f *testing.F) {
+	for _, frame := range plainFrames() {
+		f.Add(frame)
+	}
+	c := NewCache(NewFlowStore(), 10)
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		if _, err := checkPlain(c, frame); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestEntriesFillCacheLines(t *testing.T) {
+	var n node[key4, Entry]
+	if size := unsafe.Sizeof(n); size%lineSize != 0 {
+		t.Errorf("a node is %d bytes", size)
+	}
+	if at := unsafe.Offsetof(n.e) + unsafe.Offsetof(n.e.quick); at != lineSize {
+		t.Errorf("the quick outcome begins at %d", at)
+	}
+	if at := unsafe.Offsetof(n.e) + unsafe.Offsetof(n.e.refs); at+2*unsafe.Sizeof(flowRef{}) != 2*lineSize {
+		t.Errorf("references begin at %d", at)
+	}
+}
+
+// Lines is full after 256 and goes on; addresses may be anything.
+func TestPrefetchTakesAnyAddress(t *testing.T) {
+	var l lines
+	for i := range uintptr(3*maxLines + 5) {
+		l.add(unsafe.Add(unsafe.Pointer(nil), i<<20))
+	}
+	if l.n != 5 {
+		t.Errorf("%d lines wait", l.n)
+	}
+	l.prefetch()
+	if l.n != 0 {
+		t.Errorf("%d lines wait", l.n)
+	}
+}
