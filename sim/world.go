@@ -114,7 +114,7 @@ func (w *World) AddHost(cfg HostConfig) (*Host, error) {
 		Name: cfg.Name, Adapter: cfg.Adapter, Segment: cfg.Segment, MAC: cfg.MAC, Addrs: cfg.Addrs,
 		Gateway: cfg.Gateway, MTU: cfg.MTU, VLAN: cfg.VLAN,
 		NoFlowCache: w.cfg.NoFlowCache, Trace: w.cfg.Trace,
-		StackOptions: ipstack.Config{},
+		StackOptions: ipstack.Config{TimeWait: w.Profile.Knobs.TCPTimeWait},
 	})
 	if err != nil {
 		return nil, err

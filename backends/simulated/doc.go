@@ -20,4 +20,5 @@
 //	outer.spoofing    on|off                                          of a host on an outer switch
 //	outer.cas         ADDR,ADDR: the addresses of the VM's port       of a host on an outer switch
 //	outer.acl         none | what port.extacl takes, replaced         of a host on an outer switch
+//	outer.limit       none | ADDR rate=BYTES a second, replaced       of a host on an outer switch
 package simulated

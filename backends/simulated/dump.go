@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/sim/fabric"
 	"github.com/hnsim/hnsim/sim/fabric/ipstack"
 	"github.com/hnsim/hnsim/sim/wire"
 )
@@ -22,16 +24,18 @@ var dumps = map[string]func(*world, string, *node) (string, error){
 	"routes":   dumpRoutes,
 	"arp":      dumpNeighbors,
 	"state":    dumpState,
+
+	"compartments": dumpCompartments,
 }
 
 // Dump prints a view: "vfp h1", "nat h1", "netstat h1", "ports h1",
-// "routes co11", "arp co11", "switch h1", "state h1".
+// "routes co11", "arp co11", "switch h1", "state h1", "compartments h1".
 func (w *world) Dump(_ context.Context, what string) (string, error) {
 	name, role, _ := strings.Cut(what, " ")
 	role = strings.TrimSpace(role)
 	f := dumps[name]
 	if f == nil {
-		return "", usage("show %q: expected vfp, switch, nat, ports, netstat, routes, arp or state and a role", name)
+		return "", usage("show %q: expected vfp, switch, nat, ports, netstat, routes, arp, state or compartments and a role", name)
 	}
 	return f(w, role, w.nodes[role])
 }
@@ -180,6 +184,31 @@ func dumpState(_ *world, role string, nd *node) (string, error) {
 	}
 	for _, l := range st.LoadBalancers {
 		fmt.Fprintf(&b, "loadbalancer %s\n", l.Doc.ID)
+	}
+	return b.String(), nil
+}
+
+// dumpCompartments lists the network compartments of a host, one a line, with
+// what keeps one that is being torn down.
+func dumpCompartments(w *world, role string, nd *node) (string, error) {
+	if err := windows(role, nd); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, c := range nd.host.Compartments() {
+		kind := "process"
+		switch {
+		case c.ID == fabric.HostCompartment:
+			kind = "host"
+		case c.OwnKernel():
+			kind = "hyperv"
+		}
+		fmt.Fprintf(&b, "compartment %d %s interfaces %d", c.ID, kind, len(c.Stack.Interfaces()))
+		if c.Closing() {
+			left := time.Duration(c.Stack.TimeWaitEnd() - w.now())
+			fmt.Fprintf(&b, " closing, %d connections in TIME_WAIT, %s left", c.Stack.TimeWaits(), left)
+		}
+		b.WriteString("\n")
 	}
 	return b.String(), nil
 }

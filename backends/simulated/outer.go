@@ -4,10 +4,12 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/sim/fabric"
+	"github.com/hnsim/hnsim/sim/qos"
 	"github.com/hnsim/hnsim/sim/vswitch"
 )
 
@@ -98,4 +100,20 @@ func setOuterACL(o *fabric.Outer, value string) error {
 		}
 	}
 	return o.SetACLs([]vswitch.ExtACL{a})
+}
+
+// setOuterLimit replaces the bandwidth limits of the VM's addresses: one,
+// "ADDR rate=BYTES" a second, or "none".
+func setOuterLimit(o *fabric.Outer, value string) error {
+	if value == "none" {
+		return o.SetLimits(nil)
+	}
+	addr, rest, _ := strings.Cut(value, " ")
+	a, err := netip.ParseAddr(addr)
+	text, ok := strings.CutPrefix(strings.TrimSpace(rest), "rate=")
+	rate, err2 := strconv.ParseUint(text, 10, 48)
+	if err != nil || !ok || err2 != nil || rate == 0 {
+		return usage("outer.limit %q: expected none, or an address and rate=BYTES a second", value)
+	}
+	return o.SetLimits([]vswitch.AddrLimit{{Addr: a, Shaper: qos.New(rate, qos.DefaultLimits)}})
 }

@@ -37,6 +37,7 @@ var settingTable = map[string]settingFunc{
 	"outer.spoofing":   outerSetting(setOuterSpoofing),
 	"outer.cas":        outerSetting(setOuterCAs),
 	"outer.acl":        outerSetting(setOuterACL),
+	"outer.limit":      outerSetting(setOuterLimit),
 	"container.attach": containerVerb((*world).attachAll),
 	"container.detach": containerVerb((*world).detach),
 	"container.start":  containerVerb((*world).start),

@@ -141,5 +141,9 @@ var mutations = []Mutation{
 	{"acl/endpoint-before-tiers", "ACL-31", "sim/acl/compile.go", "g.Priority = uint16(rulesGroup + i)", "g.Priority = uint16(rulesGroup + len(lists) - i)"},
 	{"acl/network-rules-ignored", "ACL-32", "sim/hns/compile_acl.go", "aclRules(n.Doc.Policies, hcn.PolicyNetworkACL,", "aclRules(nil, hcn.PolicyNetworkACL,"},
 	{"acl/nested-sets-not-opened", "ACL-33", "sim/hns/compile_acl.go", "				ps = append(ps, resolve(v)...)\n", "				resolve(v)\n"},
+	{"compartment/time-wait-forgotten", "CMP-10", "sim/fabric/hostcompartment.go", "if c.ownKernel || c.Stack.TimeWaits() == 0 {", "if true {"},
+	{"compartment/guest-waits-like-host", "CMP-10", "sim/fabric/hostcompartment.go", "if c.ownKernel || c.Stack.TimeWaits() == 0 {", "if c.Stack.TimeWaits() == 0 {"},
+	{"compartment/host-network-accepted", "CMP-11", "sim/hns/attach.go", "if t.knobs().HostNetworking == \"accept\" {", "if true {"},
+	{"l2tunnel/limit-for-every-address", "SDN-19", "sim/vswitch/egress.go", "if c.Limits[i].Addr == src {", "if src.IsValid() {"},
 	{"vfp/generation-ignored", "VFP-08", "sim/vfp/layerflow.go", "if l.Reconcile == Reevaluate && !p.stillMade(w, l, id, side) {", "if false {"},
 }

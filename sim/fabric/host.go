@@ -68,13 +68,6 @@ type hostIface struct {
 	from  *switchIn // where its frames go
 }
 
-// Compartment is a network compartment (rule CMP-01).
-type Compartment struct {
-	ID    uint32
-	Stack *ipstack.Stack
-	ports *socketPorts // nil: not the host's
-}
-
 // AddHost adds a host with one NIC. Its addresses are the NIC's until a
 // switch takes the NIC over (rule VS-04).
 func (w *Net) AddHost(cfg HostConfig) (*Host, error) {
@@ -262,6 +255,7 @@ func (h *Host) Apply(p *HostProgram) error {
 	if err := h.applyInterfaces(now, p); err != nil {
 		return err
 	}
+	h.applyCompartments(now, p)
 	h.redirectSockets(p)
 	return nil
 }
@@ -362,11 +356,7 @@ func (h *Host) removeInterface(now int64, k ifaceKey) {
 }
 
 func (h *Host) addInterface(ip *InterfaceProgram) error {
-	comp := h.compartments[ip.Compartment]
-	if comp == nil {
-		comp = h.newCompartment(ip.Compartment, nil)
-		h.compartments[ip.Compartment] = comp
-	}
+	comp := h.compartment(ip.Compartment)
 	s := h.switches[ip.Switch]
 	if s == nil {
 		return fmt.Errorf("host %s: interface %s is plugged into switch %q, which does not exist", h.cfg.Name, ip.Name, ip.Switch)

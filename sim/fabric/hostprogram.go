@@ -19,7 +19,10 @@ const HostCompartment = 1
 type HostProgram struct {
 	Switches   []SwitchProgram
 	Interfaces []InterfaceProgram // container NICs and host vNICs
-	NAT        *winnat.Config     // nil: no WinNAT
+	// Compartments exist with or without interfaces (rule CMP-07); one that an
+	// interface names need not be listed.
+	Compartments []CompartmentProgram
+	NAT          *winnat.Config // nil: no WinNAT
 	// LocalVIPs lists published ports that the host itself may use although
 	// VFP, not WinNAT, publishes them (flag LocalRoutedVip, rule L2B-30).
 	LocalVIPs []LocalVIP

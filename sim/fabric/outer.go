@@ -24,6 +24,8 @@ type OuterConfig struct {
 	CAs []netip.Addr
 	// ACLs of the VM's port. Direction is relative to the VM.
 	ACLs []vswitch.ExtACL
+	// Limits of what the VM sends from one of its addresses each (rule SDN-19).
+	Limits []vswitch.AddrLimit
 	// NoFlowCache and Trace are what they are for a host.
 	NoFlowCache bool
 	Trace       func(id uint64) *vfp.Trace
@@ -138,10 +140,16 @@ func (o *Outer) SetACLs(acls []vswitch.ExtACL) error {
 	return nil
 }
 
+// SetLimits changes the bandwidth limits of the VM's addresses.
+func (o *Outer) SetLimits(limits []vswitch.AddrLimit) error {
+	o.cfg.Limits = append([]vswitch.AddrLimit(nil), limits...)
+	return o.sw.Apply(o.program())
+}
+
 func (o *Outer) program() *vswitch.Config {
 	vm := vswitch.PortConfig{
 		ID: outerVMPort, Name: "vm", Kind: vswitch.EndpointPort, MAC: o.cfg.VM, Zone: outerZone,
-		MACSpoofing: o.cfg.MACSpoofing, ExtACLs: o.cfg.ACLs,
+		MACSpoofing: o.cfg.MACSpoofing, ExtACLs: o.cfg.ACLs, Limits: o.cfg.Limits,
 	}
 	if len(o.cfg.CAs) > 0 {
 		vm.Program = tenantProgram(o.cfg.VM, o.cfg.CAs)

@@ -78,6 +78,10 @@ type Knobs struct {
 	QoSBurst time.Duration
 	QoSQueue time.Duration
 
+	// Hosts.
+	TCPTimeWait    time.Duration
+	HostNetworking string // "refuse" or "accept"
+
 	// Control plane.
 	V1ErrorForm          string // "envelope" or "hresult"
 	AddressInUse         Code

@@ -169,6 +169,11 @@ var knobDefs = []knobDef{
 	{"qosQueue", func(k *Knobs) any { return &k.QoSQueue }, nil, always(time.Second), "QOS-02",
 		"a bandwidth limit: how long frames wait before others are dropped"},
 
+	{"tcpTimeWait", func(k *Knobs) any { return &k.TCPTimeWait }, nil, always(120 * time.Second), "CMP-10",
+		"how long a Windows kernel remembers a connection that it closed first; a process-isolated compartment lives as long"},
+	{"hostNetworking", func(k *Knobs) any { return &k.HostNetworking }, []string{"refuse", "accept"}, always("refuse"), "CMP-11",
+		"a container in a namespace of the host's own compartment"},
+
 	{"v1ErrorForm", func(k *Knobs) any { return &k.V1ErrorForm }, []string{"envelope", "hresult"}, always("envelope"), "A23 D.4",
 		"failures of HNSCall: S_OK with Success false, or a negative HRESULT"},
 	{"addressInUse", func(k *Knobs) any { return &k.AddressInUse }, []string{"HCN_E_ADDR_INVALID_OR_RESERVED", "ERROR_OBJECT_ALREADY_EXISTS"},

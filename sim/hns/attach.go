@@ -47,6 +47,11 @@ func (t *tx) startContainer(n *Namespace, container string, isolation Isolation)
 			return hcn.Errorf(hcn.ErrAlreadyExists, "container %q is in namespace %s already", container, n.Doc.ID)
 		}
 	}
+	if n.Type == hcn.HostDefaultNamespace {
+		if err := t.hostNetworking(container); err != nil {
+			return err
+		}
+	}
 	ns := t.editNamespace(n)
 	ns.Containers = append(ns.Containers, Container{container, isolation})
 	if ns.Compartment == 0 {
@@ -54,6 +59,16 @@ func (t *tx) startContainer(n *Namespace, container string, isolation Isolation)
 	}
 	t.settleAll(ns)
 	return nil
+}
+
+// hostNetworking refuses a container that would share the host's compartment:
+// Windows containers have no host networking mode (rule CMP-11).
+func (t *tx) hostNetworking(container string) error {
+	if t.knobs().HostNetworking == "accept" {
+		return nil
+	}
+	return hcn.Errorf(hcn.ErrRequestUnsupported, "container %q would share the compartment of the host: expected a namespace of type %s, or the knob hostNetworking",
+		container, hcn.HostNamespace)
 }
 
 func (t *tx) stopContainer(n *Namespace, container string) error {
@@ -173,6 +188,11 @@ func (t *tx) attachContainer(e *Endpoint, r AttachRequest) error {
 	c, err := t.attachable(e)
 	if err != nil {
 		return err
+	}
+	if r.CompartmentID == hostCompartmentID {
+		if err := t.hostNetworking(r.ContainerID); err != nil {
+			return err
+		}
 	}
 	isolation := r.Isolation
 	if isolation == "" {

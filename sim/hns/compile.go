@@ -83,7 +83,7 @@ func (c *Compiler) Compile(s *State) (*fabric.HostProgram, error) {
 		return nil, err
 	}
 	c.shapers.begin()
-	p := &fabric.HostProgram{}
+	p := &fabric.HostProgram{Compartments: compartments(s)}
 	for _, group := range bySwitch(s) {
 		if err := c.compileSwitch(p, s, group); err != nil {
 			c.pools.rollback()

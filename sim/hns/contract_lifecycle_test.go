@@ -308,7 +308,7 @@ func TestNamespacesOfEveryTypeHaveTheirCompartment(t *testing.T) {
 	}{
 		{hcn.HostNamespace, 0, 2}, {hcn.HostDefaultNamespace, 1, 1}, {hcn.GuestNamespace, 0, 2}, {hcn.GuestDefaultNamespace, 0, 2},
 	} {
-		h := mkHost(t, hcn.WS2025)
+		h := mkHost(t, hcn.WS2025, "hostNetworking=accept") // CMP-11
 		ns := h.namespace(c.kind)
 		compartment := func() any { return h.v1(NamespaceKind, ns)["CompartmentId"] }
 		if got := compartment(); got != c.before {

@@ -22,7 +22,7 @@ func (s *snapshot) plainSource(q *port) {
 	t, ok := s.assign(q, 0, tag{})
 	q.untagged = t
 	q.plain = ok && !c.Blocked && (wire || !c.DHCPGuard && !c.MACSpoofing) &&
-		c.StormLimit == 0 && !q.hasACL && c.Mirror != MirrorSource && c.Shaper == nil
+		c.StormLimit == 0 && !q.hasACL && c.Mirror != MirrorSource && c.Shaper == nil && len(c.Limits) == 0
 }
 
 // straight is vfp.Transposition.Straight for a frame that leaves at x after t:

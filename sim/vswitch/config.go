@@ -81,6 +81,10 @@ type PortConfig struct {
 	MTU         int        // largest IP packet towards what stands behind the port; 0 is the switch's
 	Isolated    bool       // DisableICC: no traffic to or from other endpoint ports of the zone
 	Shaper      Shaper     // limits what the port sends (rule QOS-01); nil is no limit
+	// Limits are further ones, of what the port sends from one address each:
+	// the policies of a virtual machine's IP configurations (rule SDN-19). A
+	// frame has the first that fits, and then not Shaper.
+	Limits []AddrLimit
 
 	Program *vfp.Program // nil: no VFP policy on the port
 }
@@ -90,6 +94,12 @@ type PortConfig struct {
 // changes of configuration, and serves one port.
 type Shaper interface {
 	Admit(now int64, bytes int) (at int64, ok bool)
+}
+
+// AddrLimit is the bandwidth limit of one of a port's addresses.
+type AddrLimit struct {
+	Addr   netip.Addr
+	Shaper Shaper
 }
 
 // MirrorMode is a port's monitor mode (rule VS-32).

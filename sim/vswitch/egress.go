@@ -82,18 +82,32 @@ func (s *Switch) leave(f *transit, p *vfp.Packet, x *exit) {
 	s.deliver(f, f.departure(), dst, p)
 }
 
-// admitted asks the source port's bandwidth limit (step 8). It counts frames as
+// admitted asks the frame's bandwidth limit (step 8). It counts frames as
 // they entered, without what a layer put around them, and a flooded one once
 // (rules QOS-01, QOS-02).
 func (f *transit) admitted() bool {
-	if f.in.cfg.Shaper == nil {
+	if f.shaper == nil {
 		return true
 	}
 	if !f.shaped {
-		at, ok := f.in.cfg.Shaper.Admit(f.now, f.size)
+		at, ok := f.shaper.Admit(f.now, f.size)
 		f.shaped, f.at, f.refused = true, at, !ok
 	}
 	return !f.refused
+}
+
+// shaperOf is the limit of a frame as it enters: that of its source address, if
+// that has one, else the port's.
+func (c *PortConfig) shaperOf(p *vfp.Packet) Shaper {
+	if len(c.Limits) > 0 {
+		src := p.Meta.Src(p.Bytes())
+		for i := range c.Limits {
+			if c.Limits[i].Addr == src {
+				return c.Limits[i].Shaper
+			}
+		}
+	}
+	return c.Shaper
 }
 
 // departure is when the frame leaves.

@@ -16,8 +16,9 @@ type transit struct {
 	tag    tag  // valid after VLAN ingress
 	stable bool // nothing decided so far was learned or would differ for the next frame
 
-	size    int   // of the entering frame, bytes
-	shaped  bool  // the source port's shaper has been asked, once for all copies
+	size    int // of the entering frame, bytes
+	shaper  Shaper
+	shaped  bool  // the shaper has been asked, once for all copies
 	at      int64 // when the frame may leave; valid if shaped
 	refused bool  // never
 }
@@ -55,6 +56,7 @@ func (s *Switch) enter(f *transit, p *vfp.Packet) {
 		s.drop(f, in, p, r)
 		return
 	}
+	f.shaper = in.cfg.shaperOf(p)
 	if in.cfg.Mirror == MirrorSource {
 		s.mirrored(f, p)
 	}

@@ -50,6 +50,8 @@ type Config struct {
 	NoEchoReply bool  // do not answer echo requests
 	Refuse      bool  // closed ports answer with RST and "port unreachable"; otherwise they are silent, as behind Windows Firewall
 	TTL         uint8 // of packets sent from here; 0 is 128
+
+	TimeWait time.Duration // how long a closed connection is remembered; 0 is DefaultTimeWait
 }
 
 // DefaultTTL is what Windows puts into packets.
@@ -89,6 +91,9 @@ func New(cfg Config) *Stack {
 	}
 	if cfg.TTL == 0 {
 		cfg.TTL = DefaultTTL
+	}
+	if cfg.TimeWait == 0 {
+		cfg.TimeWait = DefaultTimeWait
 	}
 	var name uint64
 	for i := range len(cfg.Name) {

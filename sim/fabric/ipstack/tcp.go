@@ -45,9 +45,8 @@ const (
 // these keep the time of every retransmission predictable.
 const (
 	tcpWindow      = 65535
-	tcpRTO         = time.Second // doubled for every retransmission in a row
-	tcpRetries     = 5           // retransmissions of one segment; then the connection dies
-	tcpTimeWait    = 120 * time.Second
+	tcpRTO         = time.Second       // doubled for every retransmission in a row
+	tcpRetries     = 5                 // retransmissions of one segment; then the connection dies
 	tcpFinWait2    = 120 * time.Second // TcpFinWait2Delay: without a word from the peer
 	tcpInitialCwnd = 10                // segments
 	tcpDupAcks     = 3
@@ -328,16 +327,4 @@ func (c *Conn) tell(now int64, e Event) {
 	if c.handler != nil {
 		c.handler(now, c, e)
 	}
-}
-
-// TimeWaits is the number of connections that wait out their end: a container
-// with some cannot be torn down at once (rule CMP-10).
-func (s *Stack) TimeWaits() int {
-	n := 0
-	for _, c := range s.conns {
-		if c.state == StateTimeWait {
-			n++
-		}
-	}
-	return n
 }

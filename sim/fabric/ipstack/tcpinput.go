@@ -110,7 +110,7 @@ func (c *Conn) input(now int64, t wire.TCP) {
 	if !c.acceptable(t) {
 		if flags&wire.TCPRst == 0 {
 			if c.state == StateTimeWait && flags&wire.TCPFin != 0 {
-				c.wait(now, tcpTimeWait) // the peer has not heard our last word
+				c.wait(now, c.s.cfg.TimeWait) // the peer has not heard our last word
 			}
 			c.ackDue = true
 			c.flush(now)
@@ -289,7 +289,7 @@ func (c *Conn) advance(now int64, fin bool) {
 			c.state = StateClosing
 		case StateFinWait2:
 			c.state = StateTimeWait
-			c.wait(now, tcpTimeWait)
+			c.wait(now, c.s.cfg.TimeWait)
 		}
 	}
 	if !c.finAcked() {
@@ -303,7 +303,7 @@ func (c *Conn) advance(now int64, fin bool) {
 		c.wait(now, tcpFinWait2)
 	case StateClosing:
 		c.state = StateTimeWait
-		c.wait(now, tcpTimeWait)
+		c.wait(now, c.s.cfg.TimeWait)
 	case StateLastAck:
 		c.finish(now, nil)
 	}
