@@ -116,3 +116,9 @@ kill-serve: ## kill hnsim serve 200 times: no acknowledged change may be lost
 
 race-serve: ## 10,000 operations of 32 clients, HTTP and DLLs, under the race detector
 	$(GO) test -count=1 -race -run 'AtOnce|BothKinds' ./sim/standin ./sim/standin/rest ./sim/standin/statefile
+
+# The real HNS.
+.PHONY: test-hns
+
+test-hns: ## hnsim.exe through hcsshim under wine: the same results as the model (needs wine and mingw)
+	backends/hns/test-standin.sh $(OUT)/hns

@@ -25,6 +25,7 @@ type execFlags struct {
 	net, report      string
 	workdir          string
 	forward          []string
+	probes           bool
 }
 
 func (a *app) execCmd() *cobra.Command {
@@ -65,6 +66,9 @@ that write to \var or \etc with --workdir 'C:\'.
   hnsim exec --server hnsim-standin.txt --forward 127.0.0.1:6443 -- ./driver.exe`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if f.probes {
+				return a.execProbes(c, &f, args)
+			}
 			if f.server != "" {
 				for _, name := range worldFlagNames {
 					if c.Flags().Changed(name) {
@@ -83,6 +87,7 @@ that write to \var or \etc with --workdir 'C:\'.
 	flags.StringVar(&f.net, "net", "auto", "the program's network: `auto|namespace|host`")
 	flags.StringArrayVar(&f.forward, "forward", nil, "`address:port` of this machine that the program reaches too; repeatable")
 	flags.StringVar(&f.report, "report", "", "`file` for the account of the run, as JSON")
+	flags.BoolVar(&f.probes, "probes", false, "for hnsim.exe run --backend hns: the program makes worlds and hosts itself, and asks for packets too")
 	flags.StringVar(&f.workdir, "workdir", "", "current `folder` of the program, of this machine or of Windows; empty is this one")
 	return c
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/backends/hns"
 	"github.com/hnsim/hnsim/backends/linux"
 	"github.com/hnsim/hnsim/backends/simulated"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/terminal"
@@ -57,6 +58,6 @@ func newApp(stdout, stderr io.Writer, env func(string) string) *app {
 	return &app{
 		out: out, err: terminal.NewStream(stderr, env),
 		env: env, now: time.Now,
-		backends: map[string]backends.Backend{"sim": simulated.Backend{}, "linux": linux.Backend{}},
+		backends: map[string]backends.Backend{"sim": simulated.Backend{}, "linux": linux.Backend{}, "hns": hns.Backend{}},
 	}
 }

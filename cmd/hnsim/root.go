@@ -187,7 +187,7 @@ type worldFlags struct {
 
 func (w *worldFlags) add(flags *pflag.FlagSet) {
 	w.flags = flags
-	flags.StringVar(&w.backend, "backend", "sim", "`name` of what to test: sim, linux, or replay:FILE for a recording")
+	flags.StringVar(&w.backend, "backend", "sim", "`name` of what to test: sim, linux, hns, or replay:FILE for a recording")
 	flags.StringVar(&w.profile, "profile", defaultProfile, "build `profile`: "+strings.Join(hcn.ProfileNames(), ", "))
 	flags.Uint64Var(&w.seed, "seed", 1, "`number` from which all randomness follows")
 	flags.StringArrayVar(&w.knobs, "knob", nil, "`name=value` of a contract knob, over the profile's; repeatable")

@@ -158,6 +158,13 @@ func (s *Server) carryOut(j *job) {
 }
 
 func (c *call) answer() {
+	if c.host == nil {
+		if c.host = c.srv.selected; c.host == nil {
+			c.host = &Host{}
+			c.fail(hcn.Errorf(hcn.ErrUnknownInterface, "no host is selected"))
+			return
+		}
+	}
 	if h := c.ses.table[c.req.Handle]; h != nil {
 		c.on = strings.TrimSpace(string(h.kind) + " " + h.id)
 	}

@@ -23,10 +23,12 @@ type Host struct {
 	HNS  *hns.Service
 }
 
-// Config parametrises a Server. Hosts is required; every other zero value
-// works.
+// Config parametrises a Server. Hosts is required, unless Later is set; every
+// other zero value works.
 type Config struct {
 	Hosts []Host // the first one is the default
+	// Later says that hosts come and go with Select, and that there may be none.
+	Later bool
 	// Listen is a loopback address with a port; empty is 127.0.0.1:0.
 	Listen string
 	// Token is what clients must know; empty makes a random one.
@@ -101,6 +103,7 @@ type Server struct {
 	ln  net.Listener
 
 	mu       sync.Mutex // everything below, and the world
+	selected *Host      // with Config.Later: the host of who names none
 	sessions map[uint64]*session
 	conns    map[net.Conn]bool // false: handed over to HTTP
 	compute  map[string]*computeSystem
@@ -116,7 +119,7 @@ type Server struct {
 
 // Listen makes a server and opens its port. Serve must follow.
 func Listen(cfg Config) (*Server, error) {
-	if len(cfg.Hosts) == 0 {
+	if len(cfg.Hosts) == 0 && !cfg.Later {
 		return nil, errors.New("standin: no host to offer")
 	}
 	if cfg.Listen == "" {
@@ -343,9 +346,11 @@ func (s *Server) greet(conn net.Conn) (*session, *Host, error) {
 	if !s.Authorized(g.token.Value) {
 		return nil, nil, hcn.Errorf(accessDenied, "the token is not this server's")
 	}
-	host, err := s.host(g.host.Value)
-	if err != nil {
-		return nil, nil, err
+	var host *Host // who names none follows Select
+	if name := g.host.Value; name != "" || !s.cfg.Later {
+		if host, err = s.host(name); err != nil {
+			return nil, nil, err
+		}
 	}
 	if err := s.readWithin(conn, 0); err != nil {
 		return nil, nil, err
@@ -370,6 +375,11 @@ func (s *Server) host(name string) (*Host, error) {
 	}
 	return nil, hcn.Errorf(hcn.ErrElementNotFound, "no host %q", name)
 }
+
+// Select makes a host the one of all clients that name none, from their next
+// call on; nil leaves them without. Config.Later must be set, and the caller be
+// in Look or Do.
+func (s *Server) Select(h *Host) { s.selected = h }
 
 // Hosts are the hosts that the server offers.
 func (s *Server) Hosts() []Host { return slices.Clone(s.cfg.Hosts) }

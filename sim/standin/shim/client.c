@@ -354,3 +354,9 @@ void hnsim_give(PWSTR text, PWSTR *slot)
 	else
 		CoTaskMemFree(text);
 }
+
+uint32_t hnsim_probes(char *addr, uint32_t size)
+{
+	DWORD n = GetEnvironmentVariableA("HNSIM_STANDIN_PROBES", addr, size);
+	return n < size ? n : 0;
+}

@@ -39,4 +39,8 @@ void hnsim_call(const struct hnsim_request *q, struct hnsim_response *r);
 /* Hands a text to the caller, or frees it when the caller does not want it. */
 void hnsim_give(PWSTR text, PWSTR *slot);
 
+/* Says where the probe service beside the stand-in listens ("address:port"),
+   from HNSIM_STANDIN_PROBES. Returns the length, or 0 where there is none. */
+uint32_t hnsim_probes(char *addr, uint32_t size);
+
 #endif

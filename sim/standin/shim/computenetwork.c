@@ -327,3 +327,10 @@ HR WINAPI HcnEnumerateGuestNetworkPortReservations(ULONG *count, struct port_ent
 }
 
 void WINAPI HcnFreeGuestNetworkPortReservations(struct port_entry *entries) { free(entries); }
+
+/* By this export, which Windows' DLL does not have, programs of hnsim know the
+   stand-in. */
+__declspec(dllexport) uint32_t HnsimProbes(char *addr, uint32_t size)
+{
+	return hnsim_probes(addr, size);
+}

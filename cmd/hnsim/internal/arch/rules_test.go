@@ -75,6 +75,8 @@ var edges = []edge{
 
 	{from: "backends/recording", to: "sim/...", except: []string{"sim/hcn", "sim/wire"},
 		why: "a recording is of any backend, so it must not lean towards the model"},
+	{from: "backends/remote", to: "sim/...", except: []string{"sim/hcn", "sim/wire"},
+		why: "worlds behind a connection are of any backend"},
 	{from: "backends/replay", to: "sim/...", except: []string{"sim/hcn", "sim/wire"},
 		why: "what a recording does not have must not be made up by the model"},
 
@@ -120,6 +122,8 @@ var homes = []home{
 		why: "one package speaks the test framework"},
 	{module: "github.com/Microsoft/hcsshim", in: []string{"backends/hns/...", "sim/hcn"},
 		why: "documents are ours, checked against hcsshim's source; only the real backend calls Windows (sim/hcn names the module in a file that is never built, so that its tests can read it)"},
+	{module: "github.com/Microsoft/go-winio", in: []string{"backends/hns/..."},
+		why: "hcsshim's GUIDs are of its kind"},
 	{module: "gvisor.dev/gvisor", in: []string{"sim/guest/..."},
 		why: "the guest's TCP/IP stack must stay replaceable, and must not leak into the packet path"},
 	{module: "github.com/vishvananda/netlink", in: []string{"backends/linux/...", "sim/standin/hostnet"},

@@ -1,0 +1,1 @@
+// Functions without a body (call_windows.go) need a file like this one.
