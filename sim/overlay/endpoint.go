@@ -83,7 +83,7 @@ func (a flood) Apply(w *vfp.Walk) vfp.Outcome {
 	if a.n.cfg.Options.Replicate {
 		w.NoCache = true
 		for _, pa := range a.n.peers(a.vni) {
-			w.Tunnels = append(w.Tunnels, a.n.encapTo(w, pa, a.vni))
+			w.Copies = append(w.Copies, vfp.Copy{H: w.H, Fwd: vfp.Forward{Kind: vfp.ToPA}, Encap: a.n.encapTo(w, pa, a.vni)})
 		}
 	}
 	return vfp.Continue
@@ -223,7 +223,5 @@ func (a routeCA) oversize(w *vfp.Walk) vfp.Outcome {
 // entropy is the UDP source port: a function of the inner flow, constant for
 // it, 49152 and above (rule OV-14).
 func entropy(h vfp.Header) uint16 {
-	k := wire.Key6{Src: wire.Addr16(h.Src), Dst: wire.Addr16(h.Dst),
-		B: uint64(h.SrcPort)<<48 | uint64(h.DstPort)<<32 | uint64(h.Proto)<<24}
-	return wire.EntropyPort(k.Hash())
+	return wire.EntropyPort(h.FlowHash())
 }

@@ -134,6 +134,7 @@ const (
 	Hairpin     // back out of the source port
 	LocalFlood  // to every other endpoint port of the zone, never external or host (OV-11)
 	WireAndHost // to the external port and the host ports, not to local endpoints (L2T-04)
+	CopiesOnly  // nowhere: Walk.Copies say it all (SDN-07)
 )
 
 // Forward is where the packet goes.

@@ -51,6 +51,26 @@ type Encap struct {
 	ECNCopy        bool
 }
 
+// Copy is a copy of a walk's frame that goes its own way.
+type Copy struct {
+	H     Header  // what it leaves with
+	Encap Encap   // pushed
+	Fwd   Forward // ToPort, or ToPA through the external port
+	Zone  uint32  // of the destination port; 0: the walk's
+	// Raw copies meet no layer at their destination: a monitor sees what there
+	// is, whatever its own policy says (rule SDN-12).
+	Raw bool
+}
+
+// FlowHash is a hash of addresses, protocol and ports: the same for all packets
+// of a flow in one direction. Outer headers carry it for those on the way that
+// spread flows (rules OV-14, SDN-09).
+func (h *Header) FlowHash() uint64 {
+	k := wire.Key6{Src: wire.Addr16(h.Src), Dst: wire.Addr16(h.Dst),
+		B: uint64(h.SrcPort)<<48 | uint64(h.DstPort)<<32 | uint64(h.Proto)<<24}
+	return k.Hash()
+}
+
 // Walk is one packet's way through the layers of one or two ports. It lives
 // on the caller's stack or in the port; actions must not keep it.
 type Walk struct {
@@ -74,9 +94,10 @@ type Walk struct {
 	Fwd     Forward
 	Drop    Drop
 	Replies [][]byte // frames to send back through the source port (proxy ARP, ICMP errors)
-	// Tunnels are further copies of a flooded frame, one an encapsulation, to
-	// send through the external port (unicast replication, OV-11).
-	Tunnels  []Encap
+	// Copies are frames that leave besides the one that Fwd decides about:
+	// unicast replication (OV-11, SDN-07) and mirroring (SDN-12). Whoever adds
+	// one sets NoCache.
+	Copies   []Copy
 	NewFrame []byte // replaces the whole frame (payload rewrites of ARP and ND); never cached
 
 	// MaxLen, when positive, is the longest entering frame (bytes) for which

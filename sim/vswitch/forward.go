@@ -40,6 +40,7 @@ const (
 	unknown              // unknown unicast: uplink and spoofing ports (rules VS-11, VS-12)
 	localOnly            // every other endpoint port (rule OV-11)
 	wireAndHost          // never a local endpoint (rule L2T-04)
+	nobody               // copies have been made (rule SDN-07)
 )
 
 // decision is the outcome of the forwarding decision (pipeline step 6).
@@ -84,6 +85,8 @@ func (s *Switch) decide(w *vfp.Walk, q *question) decision {
 		return decision{who: localOnly}
 	case vfp.WireAndHost:
 		return decision{who: wireAndHost}
+	case vfp.CopiesOnly:
+		return decision{who: nobody}
 	}
 	return s.byMAC(q)
 }
@@ -266,6 +269,8 @@ func (q *question) includes(who audience, c *port) bool {
 		return c.cfg.Kind == EndpointPort
 	case wireAndHost:
 		return c.cfg.Kind != EndpointPort
+	case nobody:
+		return false
 	}
 	return true
 }

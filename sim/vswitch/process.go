@@ -188,6 +188,9 @@ func (s *Switch) one(f *transit, p *vfp.Packet, w *vfp.Walk, q *question, d *dec
 	if !s.layers(f, dst, p, w, vfp.In) {
 		return
 	}
+	if len(w.Copies) > 0 {
+		s.replicate(f, p, w)
+	}
 	x := exitFor(w, dst)
 	x.toPA = d.toPA
 	t := vfp.Diff(w)
@@ -222,7 +225,7 @@ func (s *Switch) flood(f *transit, p *vfp.Packet, w *vfp.Walk, q *question, d *d
 		t := vfp.Diff(cw)
 		s.finish(f, c, &x, cw.Commit(c, &t))
 	}
-	copies += s.replicate(f, p, w, q)
+	copies += s.replicate(f, p, w)
 	if copies == 0 && d.none != vfp.DropNone {
 		s.drop(f, f.in, p, d.none)
 		return
@@ -230,30 +233,40 @@ func (s *Switch) flood(f *transit, p *vfp.Packet, w *vfp.Walk, q *question, d *d
 	s.consume(f, p)
 }
 
-// replicate sends a flooded frame into the tunnels that a layer named, each as
-// an encapsulated unicast (rule OV-11, D-25).
-func (s *Switch) replicate(f *transit, p *vfp.Packet, w *vfp.Walk, q *question) int {
-	dst := s.snap.external
-	if dst == nil {
-		return 0
-	}
-	for _, e := range w.Tunnels {
-		f.in.run.n.Copies++
+// replicate sends the copies of a frame that layers asked for (rules OV-11,
+// SDN-07, SDN-12), before the frame itself changes.
+func (s *Switch) replicate(f *transit, p *vfp.Packet, w *vfp.Walk) int {
+	for i := range w.Copies {
+		e := &w.Copies[i]
 		c := &s.frame
 		copyPacket(c, p)
 		s.copied = *w
 		cw := &s.copied
-		cw.Encap = e
-		q.dom.settle(cw, dst)
-		if !s.layers(f, dst, c, cw, vfp.In) {
+		cw.H, cw.Encap, cw.Fwd, cw.DecTTL, cw.NewFrame, cw.Copies = e.H, e.Encap, e.Fwd, 0, nil, nil
+		if e.Zone != 0 {
+			cw.Zone = e.Zone
+		}
+		f.in.run.n.Copies++
+		q := question{now: f.now, in: f.in, dom: domainOf(f.in, cw.Zone), tag: f.tag, dst: cw.H.EthDst}
+		d := s.decide(cw, &q)
+		switch {
+		case d.drop != vfp.DropNone:
+			s.drop(f, f.in, c, d.drop)
+			continue
+		case d.port.cfg.Blocked:
+			s.drop(f, d.port, c, vfp.DropPortBlocked)
 			continue
 		}
-		x := exitFor(cw, dst)
-		x.toPA = true
+		q.dom.settle(cw, d.port)
+		if !e.Raw && !s.layers(f, d.port, c, cw, vfp.In) {
+			continue
+		}
+		x := exitFor(cw, d.port)
+		x.toPA = d.toPA
 		t := vfp.Diff(cw)
 		s.finish(f, c, &x, cw.Commit(c, &t))
 	}
-	return len(w.Tunnels)
+	return len(w.Copies)
 }
 
 // finish sends a frame to its exit after its headers have been changed, unless
