@@ -25,6 +25,7 @@ const (
 	Impairments  Capability = "impairments"   // delay, loss, reordering, MTU on links
 	ServiceState Capability = "service-state" // restart HNS, reboot the host
 	Accounts     Capability = "accounts"      // connections of a named account
+	SDN          Capability = "sdn"           // physical hosts under a network controller; see NetworkController
 	Programs     Capability = "programs"      // run Windows programs against a host's HNS; see ProgramRunner
 )
 
@@ -44,7 +45,7 @@ const (
 func Capabilities() []Capability {
 	return []Capability{
 		RawFrames, DropReasons, VirtualTime, PacketTrace, Knobs, SwitchPorts, OuterSwitch, HostSockets,
-		Impairments, ServiceState, Accounts, Programs,
+		Impairments, ServiceState, Accounts, SDN, Programs,
 		NATNetwork, TransparentNetwork, L2BridgeNetwork, L2TunnelNetwork, OverlayNetwork,
 		InternalNetwork, PrivateNetwork, ICSNetwork,
 	}
@@ -173,6 +174,8 @@ const (
 	HostNode     NodeKind = "host"     // Windows container host
 	RouterNode   NodeKind = "router"   // IP router of the fabric
 	ExternalNode NodeKind = "external" // plain IP host
+	PhysicalNode NodeKind = "physical" // physical host of tenant networks; its addresses are provider addresses
+	MuxNode      NodeKind = "mux"      // multiplexer of the tenants' load balancer
 )
 
 // Node describes a host, router or external host.
@@ -187,6 +190,9 @@ type Node struct {
 	// Outer, for hosts: the host is a VM whose NIC is a port of an outer
 	// virtual switch with these settings ("spoofing": "on"|"off", "hairpin"...).
 	Outer map[string]string
+	// On, for hosts and externals: the physical host that runs it as a virtual
+	// machine. Its NIC is then a port of that host's switch, on no segment.
+	On string
 	// Options by name (see the simulated backend): "dhcp-server", "forward", ...
 	Options map[string]string
 }

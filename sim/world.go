@@ -33,8 +33,9 @@ type World struct {
 	Net     *fabric.Net
 	Profile hcn.Profile
 
-	cfg   Config
-	hosts []*Host
+	cfg     Config
+	hosts   []*Host
+	tenancy *tenancy // nil: no physical hosts
 }
 
 // New makes an empty world. It fails on unknown profiles and knobs.

@@ -17,7 +17,7 @@ func Wrap(b backends.Backend, w *Writer) backends.Backend { return &recorder{Bac
 
 // Describe makes the header for a backend.
 func Describe(b backends.Backend, profile string) (Header, error) {
-	h := Header{Backend: b.Name(), Capabilities: withoutPrograms(b), Profile: profile}
+	h := Header{Backend: b.Name(), Capabilities: recordable(b), Profile: profile}
 	if n, ok := b.(backends.DropNamer); ok {
 		h.DropNames = n.DropNames()
 	}
@@ -45,16 +45,22 @@ func (r *recorder) ForScenario(name string) backends.Backend {
 	return &recorder{inner, r.w, name}
 }
 
-// withoutPrograms are the backend's capabilities but for running programs:
-// what a program asks of HNS is not part of a recording.
-func withoutPrograms(b backends.Backend) []backends.Capability {
-	return slices.DeleteFunc(slices.Clone(b.Capabilities()), func(c backends.Capability) bool { return c == backends.Programs })
+// recordable are the backend's capabilities but for running programs and the
+// network controller: what they are asked is not part of a recording.
+func recordable(b backends.Backend) []backends.Capability {
+	return slices.DeleteFunc(slices.Clone(b.Capabilities()), func(c backends.Capability) bool {
+		return c == backends.Programs || c == backends.SDN
+	})
 }
 
-func (r *recorder) Capabilities() []backends.Capability { return withoutPrograms(r.Backend) }
+func (r *recorder) Capabilities() []backends.Capability { return recordable(r.Backend) }
 
-// WhyNot says why programs do not run while something is recorded.
+// WhyNot says why programs do not run, and tenant networks do not exist, while
+// something is recorded.
 func (r *recorder) WhyNot(c backends.Capability) string {
+	if c == backends.SDN {
+		return "requests to a network controller are neither recorded nor compared, so none is made while a recording is made"
+	}
 	if c == backends.Programs {
 		return "programs are neither recorded nor compared, so none runs while a recording is made"
 	}

@@ -19,6 +19,9 @@
 //	hns.restart, hns.stop, hns.start, host.reboot, host.adapter in|out of a host
 //	outer.spoofing    on|off                                          of a host on an outer switch
 //	outer.cas         ADDR,ADDR: the addresses of the VM's port       of a host on an outer switch
+//	vm.host           NAME: the physical host that it moves to           of a virtual machine
+//	sdn.agent         on|off: whether the controller's policy arrives   of a physical host
+//	mux               on|off: whether it announces virtual addresses    of a multiplexer
 //	outer.acl         none | what port.extacl takes, replaced         of a host on an outer switch
 //	outer.limit       none | ADDR rate=BYTES a second, replaced       of a host on an outer switch
 package simulated

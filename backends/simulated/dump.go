@@ -48,12 +48,12 @@ func windows(role string, nd *node) error {
 }
 
 func dumpVFP(w *world, role string, nd *node) (string, error) {
-	if err := windows(role, nd); err != nil {
-		return "", err
+	if nd == nil || nd.machine == nil {
+		return "", usage("%q runs no switch", role)
 	}
 	var b strings.Builder
-	for _, sp := range nd.host.Program().Switches {
-		sw := nd.host.Switch(sp.Config.Name)
+	for _, sp := range nd.machine.Program().Switches {
+		sw := nd.machine.Switch(sp.Config.Name)
 		for i := range sp.Config.Ports {
 			if p := sw.VFP(sp.Config.Ports[i].ID); p != nil {
 				fmt.Fprintf(&b, "switch %s port %s\n", sp.Config.Name, w.rec.place(role, "/"+sp.Config.Ports[i].Name))
@@ -67,12 +67,12 @@ func dumpVFP(w *world, role string, nd *node) (string, error) {
 }
 
 func dumpSwitches(_ *world, role string, nd *node) (string, error) {
-	if err := windows(role, nd); err != nil {
-		return "", err
+	if nd == nil || nd.machine == nil {
+		return "", usage("%q runs no switch", role)
 	}
 	var b strings.Builder
-	for _, sp := range nd.host.Program().Switches {
-		if err := nd.host.Switch(sp.Config.Name).Dump(&b); err != nil {
+	for _, sp := range nd.machine.Program().Switches {
+		if err := nd.machine.Switch(sp.Config.Name).Dump(&b); err != nil {
 			return "", err
 		}
 	}

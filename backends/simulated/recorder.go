@@ -8,6 +8,7 @@ import (
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/sim"
 	"github.com/hnsim/hnsim/sim/fabric"
+	"github.com/hnsim/hnsim/sim/sdn"
 	"github.com/hnsim/hnsim/sim/vfp"
 )
 
@@ -73,6 +74,9 @@ func (r *recorder) role(stack string) string {
 	id, err := strconv.ParseUint(num, 10, 32)
 	if err != nil {
 		return stack
+	}
+	if nd := r.w.nodes[host]; nd != nil && nd.kind == backends.PhysicalNode && id == sdn.PACompartment {
+		return host + paSuffix
 	}
 	for _, c := range r.w.started {
 		if c.host.Name() != host {

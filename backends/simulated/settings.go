@@ -47,6 +47,9 @@ var settingTable = map[string]settingFunc{
 	"hns.start":        serviceVerb((*hns.Service).Start),
 	"host.reboot":      rebootHost,
 	"host.adapter":     moveAdapter,
+	"vm.host":          moveVM,
+	"sdn.agent":        setAgent,
+	"mux":              setMux,
 }
 
 // SettingNames lists the settings in order.

@@ -35,11 +35,12 @@ type world struct {
 
 // node is a host, router or external machine.
 type node struct {
-	kind  backends.NodeKind
-	host  *sim.Host
-	stack func() *ipstack.Stack
-	nics  []*fabric.NIC
-	spec  backends.Node
+	kind    backends.NodeKind
+	host    *sim.Host    // of a Windows host
+	machine *fabric.Host // of a node that runs switches
+	stack   func() *ipstack.Stack
+	nics    []*fabric.NIC
+	spec    backends.Node
 }
 
 // container is a container role: a compartment of a host.
@@ -82,6 +83,9 @@ func (w *world) AddNode(_ context.Context, n backends.Node) error {
 	if len(n.Ifaces) == 0 {
 		return usage("%s %q needs an interface", n.Kind, n.Name)
 	}
+	if err := w.place(&n); err != nil {
+		return err
+	}
 	var nd *node
 	var err error
 	switch n.Kind {
@@ -91,6 +95,8 @@ func (w *world) AddNode(_ context.Context, n backends.Node) error {
 		nd, err = w.addRouter(n)
 	case backends.ExternalNode:
 		nd, err = w.addExternal(n)
+	case backends.PhysicalNode, backends.MuxNode:
+		nd, err = w.addMachine(n)
 	default:
 		return usage("unknown kind of node %q", n.Kind)
 	}
@@ -100,6 +106,9 @@ func (w *world) AddNode(_ context.Context, n backends.Node) error {
 	nd.kind, nd.spec = n.Kind, n
 	w.nodes[n.Name] = nd
 	w.order = append(w.order, n.Name)
+	if n.On != "" {
+		w.sim.PluggedVM(n.Name, nd.nics[0])
+	}
 	return nil
 }
 
@@ -155,7 +164,7 @@ func (w *world) addHost(n backends.Node) (*node, error) {
 			return nil, usage("%s: route %s via %s: %v", n.Name, r.Dst, r.Via, err)
 		}
 	}
-	return &node{host: h, stack: h.Stack, nics: []*fabric.NIC{h.NIC("")}}, nil
+	return &node{host: h, machine: h.Host, stack: h.Stack, nics: []*fabric.NIC{h.NIC("")}}, nil
 }
 
 // SetLink impairs a node's wire.

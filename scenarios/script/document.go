@@ -26,7 +26,7 @@ func (p *parser) document(k kind) []byte {
 		return data
 	}
 	p.check(checkDocument(f, k, data))
-	if p.err == nil && k != fragmentKind {
+	if p.err == nil && k != fragmentKind && k != sdnKind {
 		p.sc.sends(Document{File: f.name, Line: f.line, Kind: string(k), Data: data})
 	}
 	return data

@@ -82,6 +82,10 @@ func (r *run) refusable(err error) error {
 		r.refused = h
 		return r.refuse(err)
 	}
+	var other *backends.RefusedError
+	if errors.As(err, &other) {
+		return r.refuse(err)
+	}
 	return r.harness(err)
 }
 

@@ -119,8 +119,8 @@ policy add endpoint c1 acl.json
 			t.Errorf("%s\n got %s\nwant %s", what, s, want)
 		}
 	}
-	check("host", nodes[3], "{Kind:host Name:h3 Ifaces:[{Name: Segment:san MAC:00-00-00-00-00-00 Addrs:[10.0.0.3/24] Gateway:10.0.0.254 MTU:9000 VLAN:7} {Name:Ethernet2 Segment: MAC:00-00-00-00-00-00 Addrs:[10.5.0.3/24] Gateway:invalid IP MTU:0 VLAN:0}] Routes:[{Dst:10.9.0.0/16 Via:10.0.0.4}] Outer:map[spoofing:off] Options:map[]}")
-	check("router", nodes[4], "{Kind:router Name:r Ifaces:[{Name:lan Segment:lan MAC:02-00-00-00-00-FE Addrs:[10.0.0.254/24 fd00::fe/64] Gateway:invalid IP MTU:0 VLAN:0} {Name:wan Segment:wan MAC:00-00-00-00-00-00 Addrs:[203.0.113.1/24] Gateway:invalid IP MTU:1400 VLAN:0}] Routes:[{Dst:10.8.0.0/16 Via:10.0.0.1}] Outer:map[] Options:map[]}")
+	check("host", nodes[3], "{Kind:host Name:h3 Ifaces:[{Name: Segment:san MAC:00-00-00-00-00-00 Addrs:[10.0.0.3/24] Gateway:10.0.0.254 MTU:9000 VLAN:7} {Name:Ethernet2 Segment: MAC:00-00-00-00-00-00 Addrs:[10.5.0.3/24] Gateway:invalid IP MTU:0 VLAN:0}] Routes:[{Dst:10.9.0.0/16 Via:10.0.0.4}] Outer:map[spoofing:off] On: Options:map[]}")
+	check("router", nodes[4], "{Kind:router Name:r Ifaces:[{Name:lan Segment:lan MAC:02-00-00-00-00-FE Addrs:[10.0.0.254/24 fd00::fe/64] Gateway:invalid IP MTU:0 VLAN:0} {Name:wan Segment:wan MAC:00-00-00-00-00-00 Addrs:[203.0.113.1/24] Gateway:invalid IP MTU:1400 VLAN:0}] Routes:[{Dst:10.8.0.0/16 Via:10.0.0.1}] Outer:map[] On: Options:map[]}")
 	check("link", links[1], "{Node:h1 Iface: MTU:1400 Delay:2ms Loss:0.01 Reorder:0 RateBps:0 Down:true}")
 	check("settings", settings, "[{Node:h1 Name:nat.filtering Value:udp=EndpointIndependent tcp=AddressDependent} {Node:h1 Name:hns.restart Value:}]")
 	check("endpoint", conts[3], "{Name:e1 Host:h1 Endpoints:[00000000-0000-0000-0000-000000000007] Namespace:00000000-0000-0000-0000-000000000006 Shares: Isolation:hyperv NoAttach:false NoStart:true}")

@@ -15,18 +15,24 @@ const (
 	externalKind  kind = "external"
 	routerKind    kind = "router"
 	containerKind kind = "container"
+	physicalKind  kind = "physical"
+	muxKind       kind = "mux"
 
 	networkKind      kind = "network"
 	endpointKind     kind = "endpoint"
 	namespaceKind    kind = "namespace"
 	loadbalancerKind kind = "loadbalancer"
 	routeKind        kind = "route"
+
+	// sdnKind is a document of the network controller, which is no object of a
+	// host.
+	sdnKind kind = "sdn"
 )
 
 // roleKinds send and receive; nodeKinds have a wire of their own.
 var (
-	roleKinds = []kind{hostKind, externalKind, routerKind, containerKind}
-	nodeKinds = []kind{hostKind, externalKind, routerKind}
+	roleKinds = []kind{hostKind, externalKind, routerKind, containerKind, physicalKind, muxKind}
+	nodeKinds = []kind{hostKind, externalKind, routerKind, physicalKind, muxKind}
 	objKinds  = []kind{networkKind, endpointKind, namespaceKind, loadbalancerKind, routeKind}
 )
 

@@ -11,11 +11,12 @@ import (
 var topologyWords = []*word{
 	{
 		name: "host", group: "Topology",
-		args:    "NAME ip=PREFIX... [mac=MAC] [gw=ADDR] [segment=NAME] [mtu=N] [vlan=ID] [route=PREFIX,VIA]... [nic=NAME ...] [outer.KEY=VALUE]...",
+		args:    "NAME ip=PREFIX... [mac=MAC] [gw=ADDR] [segment=NAME] [mtu=N] [vlan=ID] [route=PREFIX,VIA]... [nic=NAME ...] [on=PHYSICAL] [outer.KEY=VALUE]...",
 		summary: "declare a Windows container host",
 		detail: []string{
 			"The host has one NIC, \"Ethernet\", on segment lan. nic=NAME begins a further NIC; the options behind it are that NIC's. Without gw= the gateway is the router of the segment, if there is one.",
 			"outer.KEY=VALUE puts the host, as a virtual machine, on a port of an outer switch: outer.spoofing=off, or outer.cas=ADDR,ADDR for a tenant network's switch that knows these addresses as the machine's. Its drops are the host's. The wire of the host is then the one between the two switches.",
+			"on=PHYSICAL makes the host a virtual machine of a tenant network on that physical host; its gateway is then the first address of its subnet.",
 			"Defines ${ip:NAME}, ${ip6:NAME} and, if mac= is given, ${mac:NAME}.",
 		},
 		example: "host h1 ip=10.127.130.35/24 mac=00-15-5D-82-00-23",
@@ -23,9 +24,9 @@ var topologyWords = []*word{
 	},
 	{
 		name: "external", group: "Topology",
-		args:    "NAME ip=PREFIX... [mac=MAC] [gw=ADDR] [segment=NAME] [mtu=N] [vlan=ID] [route=PREFIX,VIA]... [opt.KEY=VALUE]...",
+		args:    "NAME ip=PREFIX... [mac=MAC] [gw=ADDR] [segment=NAME] [mtu=N] [vlan=ID] [route=PREFIX,VIA]... [on=PHYSICAL] [opt.KEY=VALUE]...",
 		summary: "declare a plain IP host outside",
-		detail:  []string{"opt.KEY=VALUE switches on what the backend offers: opt.dhcp=FIRST-LAST serves these addresses, opt.refuse=on lets closed ports answer, opt.icmp=off leaves echo requests unanswered.", "Defines ${ip:NAME}, ${ip6:NAME} and, if mac= is given, ${mac:NAME}."},
+		detail:  []string{"on=PHYSICAL makes it a virtual machine of a tenant network.", "opt.KEY=VALUE switches on what the backend offers: opt.dhcp=FIRST-LAST serves these addresses, opt.refuse=on lets closed ports answer, opt.icmp=off leaves echo requests unanswered.", "Defines ${ip:NAME}, ${ip6:NAME} and, if mac= is given, ${mac:NAME}."},
 		example: "external x ip=203.0.113.80/24 segment=wan gw=203.0.113.1",
 		parse:   func(p *parser) op { return parseNode(p, backends.ExternalNode, externalKind) },
 	},
@@ -108,7 +109,7 @@ func parseNode(p *parser, nk backends.NodeKind, k kind) op {
 	if k == hostKind {
 		attrs = append(attrs, attr{name: "outer.", many: true, set: toMap(&n.Outer)})
 	}
-	attrs = append(attrs, attr{name: "opt.", many: true, set: toMap(&n.Options)})
+	attrs = append(attrs, onAttr(p, &n), attr{name: "opt.", many: true, set: toMap(&n.Options)})
 	p.attributes(nil, attrs...)
 	if p.err == nil && len(n.Ifaces[0].Addrs) == 0 {
 		p.errorf("%s %s has no address: expected ip=10.0.0.1/24", k, n.Name)

@@ -53,6 +53,7 @@ type Host struct {
 	routes       []Route // the administrator's
 	natTimer     bool    // a timer for WinNAT is running
 	lost         []error // what the ledgers of switches that are gone did not account for
+	vms          map[string]*vmCable
 }
 
 type ifaceKey struct {

@@ -35,6 +35,11 @@ type SwitchProgram struct {
 	Config vswitch.Config
 	Uplink string     // name of the NIC behind the external port; empty for internal switches
 	Wire   vfp.PortID // the external port
+	// VMs are the virtual machines at the switch's ports.
+	VMs []VMPort
+	// NextHops is the compartment whose neighbours and routes address outer
+	// headers: that of the provider addresses (rule CMP-12). 0 is the host's own.
+	NextHops uint32
 	// VXLANPorts are the UDP ports that the switch's layers decapsulate.
 	VXLANPorts []uint16
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	"github.com/hnsim/hnsim/sim/fabric/ipstack"
 	"github.com/hnsim/hnsim/sim/vfp"
 	"github.com/hnsim/hnsim/sim/vswitch"
 	"github.com/hnsim/hnsim/sim/wire"
@@ -79,6 +80,14 @@ func (s *hostSwitch) Deliver(at int64, port vfp.PortID, p *vfp.Packet) {
 		s.h.nic.Send(at, p.Bytes(), p.ID)
 		return
 	}
+	if c := s.vmBehind(port); c != nil {
+		if at > s.batch.Now {
+			s.h.net.Loop.Post(at, &wireOut{c.nic, s.place(port) + "/out"}, p.Bytes(), p.ID) // rule QOS-02
+			return
+		}
+		c.nic.Send(at, p.Bytes(), p.ID)
+		return
+	}
 	if i := s.behind[port]; i != nil {
 		s.h.net.Loop.Post(at, stackIn{i}, p.Bytes(), p.ID)
 		return
@@ -142,12 +151,30 @@ func (i stackIn) Arrive(now int64, frame []byte, id uint64) {
 type nextHop struct{ s *hostSwitch }
 
 func (n nextHop) Resolve(now int64, dst netip.Addr) (src, hop wire.MAC, ok bool) {
-	return n.s.h.Stack().Resolve(now, dst)
+	st := n.stack()
+	if st == nil {
+		return src, hop, false
+	}
+	return st.Resolve(now, dst)
+}
+
+// stack is that of the compartment with the provider addresses.
+func (n nextHop) stack() *ipstack.Stack {
+	c := n.s.prog.NextHops
+	if c == 0 {
+		c = HostCompartment
+	}
+	if comp := n.s.h.compartments[c]; comp != nil {
+		return comp.Stack
+	}
+	return nil
 }
 
 func (n nextHop) Hold(now int64, dst netip.Addr, frame []byte) {
 	// One frame is in the switch at a time: what is held is that one.
-	n.s.h.Stack().HoldFor(now, dst, frame, n.s.batch.Pkts[0].ID, n.s.h.nic.Send)
+	if st := n.stack(); st != nil {
+		st.HoldFor(now, dst, frame, n.s.batch.Pkts[0].ID, n.s.h.nic.Send)
+	}
 }
 
 // portName names a port that is not in the program.

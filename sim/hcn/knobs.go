@@ -56,6 +56,10 @@ type Knobs struct {
 	IPv6Overlay      bool
 	OverlayMACPrefix string // "off" or two bytes such as "0E-2A"
 
+	// Tenant networks.
+	SDNOutboundRules string // "first" or "all"
+	SDNInboundRules  string // "last" or "all"
+
 	// ACLs.
 	ACLTie           string // "block-wins" or "first-wins"
 	ACLAnyMeansDeny  bool

@@ -135,6 +135,11 @@ var knobDefs = []knobDef{
 	{"overlayMacPrefix", func(k *Knobs) any { return &k.OverlayMACPrefix }, []string{"off", "<two bytes, 0E-2A>"}, always("off"), "0.6 S-OV-28",
 		"MAC of an overlay endpoint that brings none: from the pool, or this prefix and the IPv4 address"},
 
+	{"sdnOutboundRules", func(k *Knobs) any { return &k.SDNOutboundRules }, []string{"first", "all"}, strict("all", "first"), "SDN-15",
+		"of several outbound NAT rules of a tenant's load balancer: the first alone works, or all do"},
+	{"sdnInboundRules", func(k *Knobs) any { return &k.SDNInboundRules }, []string{"last", "all"}, strict("all", "last"), "SDN-16 B-47",
+		"of several inbound NAT rules for one interface: the last alone works, or all do"},
+
 	{"aclTie", func(k *Knobs) any { return &k.ACLTie }, []string{"block-wins", "first-wins"}, always("block-wins"), "ACL-06",
 		"ACLs of equal priority"},
 	{"aclAnyMeansDeny", func(k *Knobs) any { return &k.ACLAnyMeansDeny }, nil,

@@ -342,7 +342,7 @@ func (p *Port) prepare(w *Walk, l *layer, maker *Rule, before *Header, was steer
 	if w.Target != "" {
 		c.rule = w.Target
 	}
-	h.ruleIdle, h.tcp = maker.idle(), before.Proto == wire.ProtoTCP
+	h.ruleIdle, h.tcp = maker.idle(), before.Proto == wire.ProtoTCP && !maker.OneWay
 	h.start(w.Now, w.tcpFlags())
 	if f.nat.pool != nil {
 		f.nat.bind(id, h)

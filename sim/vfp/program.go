@@ -63,10 +63,13 @@ type Rule struct {
 	Priority    uint16
 	Match       Match
 	Action      Action
-	Terminating bool   // stops the layer in this direction
-	Stateful    bool   // creates a flow pair in the layer when it lets the packet on
-	Idle        int64  // flow lifetime without traffic, ns; 0 is DefaultIdle
-	Cite        string // contract rules, for traces: "ACL-05"
+	Terminating bool  // stops the layer in this direction
+	Stateful    bool  // creates a flow pair in the layer when it lets the packet on
+	Idle        int64 // flow lifetime without traffic, ns; 0 is DefaultIdle
+	// OneWay says that answers pass elsewhere: the TCP tracker, which would wait
+	// for them, is not asked (rule SDN-14).
+	OneWay bool
+	Cite   string // contract rules, for traces: "ACL-05"
 	// Targets are the parties among which a stateful action chooses, each by a
 	// name that is unique in the layer and stable over recompilation: the
 	// action says with Walk.Target which one it took, and with KeepWhileRule

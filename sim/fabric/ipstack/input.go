@@ -155,7 +155,8 @@ func (s *Stack) fits(now int64, in, out *Interface, p, orig *vfp.Packet) bool {
 // (rule NAT-37).
 func (s *Stack) route(now int64, in *Interface, p, orig *vfp.Packet) {
 	dst := p.Meta.Dst(p.Bytes())
-	out, next, _, ok := s.RouteTo(dst)
+	h := vfp.HeaderOf(p.Bytes(), &p.Meta)
+	out, next, _, ok := s.routeFlow(dst, h.FlowHash())
 	switch {
 	case !ok:
 		s.drop(now, "forward", vfp.DropNoRoute, p)

@@ -92,7 +92,7 @@ func (s *Stack) wayOut(dst, from netip.Addr) (out *Interface, next, src netip.Ad
 	if i := s.own[from]; out == nil && i != nil && i.Up() && !i.lo {
 		out = i
 	}
-	if r := s.lookup(netip.IPv4Unspecified()); out == nil && r != nil && dst.Is4() {
+	if r := s.lookup(netip.IPv4Unspecified(), 0); out == nil && r != nil && dst.Is4() {
 		out = r.out
 	}
 	for _, i := range s.ifaces {

@@ -2,6 +2,7 @@ package ipstack
 
 import (
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"sort"
 )
@@ -78,10 +79,16 @@ func (s *Stack) Routes() []Route {
 // and the source address that packets from here would have. ok is false if no
 // route leads there. For own addresses out is the loopback.
 func (s *Stack) RouteTo(dst netip.Addr) (out *Interface, next, src netip.Addr, ok bool) {
+	return s.routeFlow(dst, 0)
+}
+
+// routeFlow is RouteTo for a packet of a flow: among equal routes to the best
+// prefix the flow's hash chooses, as routers with several paths do (rule SDN-13).
+func (s *Stack) routeFlow(dst netip.Addr, flow uint64) (out *Interface, next, src netip.Addr, ok bool) {
 	if s.isOwn(dst) {
 		return s.lo, dst, dst, true
 	}
-	r := s.lookup(dst)
+	r := s.lookup(dst, flow)
 	if r == nil {
 		return nil, netip.Addr{}, netip.Addr{}, false
 	}
@@ -96,17 +103,39 @@ func (s *Stack) RouteTo(dst netip.Addr) (out *Interface, next, src netip.Addr, o
 	return r.out, next, src, true
 }
 
-// lookup finds the best usable route.
-func (s *Stack) lookup(dst netip.Addr) *route {
+// lookup finds the best usable route; among equals flow chooses, 0 the oldest.
+func (s *Stack) lookup(dst netip.Addr, flow uint64) *route {
 	zone := dst.Zone()
 	dst = dst.WithZone("")
 	for i := range s.routes {
 		r := &s.routes[i]
 		if r.dst.Contains(dst) && r.out.Up() && (zone == "" || r.out.cfg.Name == zone) {
-			return r
+			return s.among(i, flow)
 		}
 	}
 	return nil
+}
+
+// among chooses between the route at i and the equal ones, which follow it:
+// same prefix, same metric, another next hop.
+func (s *Stack) among(i int, flow uint64) *route {
+	best, n := &s.routes[i], 1
+	for i+n < len(s.routes) {
+		r := &s.routes[i+n]
+		if r.dst != best.dst || r.metric != best.metric || r.connected || best.connected {
+			break
+		}
+		n++
+	}
+	if flow == 0 || n == 1 {
+		return best
+	}
+	hi, _ := bits.Mul64(flow, uint64(n))
+	r := &s.routes[i+int(hi)]
+	if !r.out.Up() {
+		return best
+	}
+	return r
 }
 
 // onLink finds the interface with a connected prefix that holds a.

@@ -26,6 +26,8 @@ var edges = []edge{
 		why: "a policy layer compiles to vfp rules and knows no other policy"},
 	{from: "sim/overlay", to: "sim/...", except: []string{"sim/wire", "sim/vfp", "sim/overlay"},
 		why: "a policy layer compiles to vfp rules and knows no other policy"},
+	{from: "sim/vnet", to: "sim/...", except: []string{"sim/wire", "sim/vfp", "sim/vnet"},
+		why: "a policy layer compiles to vfp rules and knows no other policy"},
 	{from: "sim/l2bridge", to: "sim/...", except: []string{"sim/wire", "sim/vfp", "sim/l2bridge"},
 		why: "a policy layer compiles to vfp rules and knows no other policy"},
 	{from: "sim/snat", to: "sim/...", except: []string{"sim/wire", "sim/vfp", "sim/snat"},
@@ -42,6 +44,11 @@ var edges = []edge{
 		why: "hosts and links carry out a program; the control plane drives them, never the other way round"},
 	{from: "sim/fabric/...", to: "sim/hcn",
 		why: "only hns knows both documents and stages"},
+	{from: "sim/fabric/...", to: "sim/sdn",
+		why: "hosts and links carry out a program; the network controller drives them, never the other way round"},
+	{from: "sim/sdn", to: "sim", why: "the world uses the controller, not the other way round"},
+	{from: "sim/sdn", to: "sim/hns", why: "two control planes: container networks and tenant networks know nothing of each other"},
+	{from: "sim/hns", to: "sim/sdn", why: "two control planes: container networks and tenant networks know nothing of each other"},
 	{from: "sim/vswitch", to: "sim/hcn", why: "only hns knows both documents and stages"},
 	{from: "sim/hns", to: "sim", why: "the world uses the control plane, not the other way round"},
 	{from: "sim/standin", to: "sim/standin/...", except: []string{"sim/standin"},
@@ -144,7 +151,7 @@ var homes = []home{
 // packetPath are the packages whose code runs for every packet.
 var packetPath = []string{
 	"sim/wire", "sim/vfp", "sim/vswitch", "sim/winnat", "sim/acl", "sim/slb", "sim/overlay",
-	"sim/l2bridge", "sim/snat", "sim/qos", "sim/proxy",
+	"sim/vnet", "sim/l2bridge", "sim/snat", "sim/qos", "sim/proxy",
 }
 
 // notInPacketPath are imports that would let something other than packets and
@@ -164,6 +171,6 @@ var notInPacketPath = map[string]string{
 var clocks = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"}
 
 // noClock are the packages (beyond the packet path) that run on virtual time.
-var noClock = []string{"sim/fabric/...", "sim/hns", "sim/hcn"}
+var noClock = []string{"sim/fabric/...", "sim/hns", "sim/hcn", "sim/sdn"}
 
 const maxFileLines = 500
