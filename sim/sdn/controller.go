@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 )
 
@@ -83,7 +82,7 @@ func (c *Controller) Get(path string) ([]byte, error) {
 func (c *Controller) Load(body []byte) error {
 	d := json.NewDecoder(bytes.NewReader(body))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return &Error{Status: http.StatusBadRequest, Code: CodeInvalid, Resource: "load", Expected: "an object whose members are paths", Found: "something else"}
+		return &Error{Status: statusBadRequest, Code: CodeInvalid, Resource: "load", Expected: "an object whose members are paths", Found: "something else"}
 	}
 	for d.More() {
 		t, err := d.Token()
@@ -93,7 +92,7 @@ func (c *Controller) Load(body []byte) error {
 			err = d.Decode(&doc)
 		}
 		if err != nil {
-			return &Error{Status: http.StatusBadRequest, Code: CodeInvalid, Resource: "load", Detail: err.Error()}
+			return &Error{Status: statusBadRequest, Code: CodeInvalid, Resource: "load", Detail: err.Error()}
 		}
 		at := bytes.Count(body[:d.InputOffset()], []byte("\n")) - bytes.Count(doc, []byte("\n"))
 		if _, err := c.Put(path, doc); err != nil {
@@ -113,7 +112,7 @@ func (c *Controller) adopt(next *store, put, gone string) *Error {
 	m, err := buildModel(next)
 	if err != nil {
 		if gone != "" && err.missing == gone {
-			return &Error{Status: http.StatusConflict, Code: CodeInUse, Detail: fmt.Sprintf("%s refers to it at %s", err.Resource, err.Path)}
+			return &Error{Status: statusConflict, Code: CodeInUse, Detail: fmt.Sprintf("%s refers to it at %s", err.Resource, err.Path)}
 		}
 		if err.Resource != "" && put != "" && !strings.HasPrefix(put+"/", err.Resource+"/") {
 			// What was put breaks another resource.
@@ -145,7 +144,7 @@ func (c *Controller) resource(path string) ([]string, *Error) {
 }
 
 func badPath(path string) *Error {
-	return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Resource: path,
+	return &Error{Status: statusNotFound, Code: CodeNotFound, Resource: path,
 		Detail: "no resource has such a path", Expected: "/networking/v1/COLLECTION/NAME with one of " + strings.Join(CollectionNames(), ", ")}
 }
 

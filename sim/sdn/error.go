@@ -2,7 +2,6 @@ package sdn
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 )
 
@@ -19,6 +18,13 @@ type Error struct {
 	Found    string
 	Expected string
 }
+
+// HTTP's numbers of what the controller answers; it serves no HTTP itself.
+const (
+	statusBadRequest = 400
+	statusNotFound   = 404
+	statusConflict   = 409
+)
 
 // Codes of refusals.
 const (
@@ -55,9 +61,9 @@ func prefixed(p, s string) string {
 }
 
 func invalid(path, found, expected string) *Error {
-	return &Error{Status: http.StatusBadRequest, Code: CodeInvalid, Path: path, Found: found, Expected: expected}
+	return &Error{Status: statusBadRequest, Code: CodeInvalid, Path: path, Found: found, Expected: expected}
 }
 
 func conflict(path, format string, args ...any) *Error {
-	return &Error{Status: http.StatusConflict, Code: CodeConflict, Path: path, Detail: fmt.Sprintf(format, args...)}
+	return &Error{Status: statusConflict, Code: CodeConflict, Path: path, Detail: fmt.Sprintf(format, args...)}
 }

@@ -1,7 +1,6 @@
 package sdn
 
 import (
-	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -295,7 +294,7 @@ func (b *builder) notThere(v value, p string) {
 	if _, ok := v.v.(map[string]any); ok {
 		at = join(at, "resourceRef")
 	}
-	b.r.fail(&Error{Status: http.StatusNotFound, Code: CodeNotFound, Path: at, Found: p, Expected: "a resource that exists"})
+	b.r.fail(&Error{Status: statusNotFound, Code: CodeNotFound, Path: at, Found: p, Expected: "a resource that exists"})
 }
 
 // children reads the elements of a list that have paths of their own.
@@ -323,7 +322,7 @@ func (b *builder) numberSubnets() {
 				continue
 			}
 			if used[s.VSID] {
-				b.r.fail(&Error{Status: http.StatusConflict, Code: CodeConflict, Resource: n.Path, Detail: "two subnets with one vsid"})
+				b.r.fail(&Error{Status: statusConflict, Code: CodeConflict, Resource: n.Path, Detail: "two subnets with one vsid"})
 			}
 			used[s.VSID] = true
 		}
@@ -347,7 +346,7 @@ func (b *builder) check() {
 	addrs := map[*VirtualNetwork]map[netip.Addr]bool{}
 	for _, n := range b.m.NICs {
 		if o := macs[n.MAC]; o != nil {
-			b.r.fail(&Error{Status: http.StatusConflict, Code: CodeConflict, Resource: n.Path, Path: "properties.privateMacAddress", Detail: o.Path + " has the same"})
+			b.r.fail(&Error{Status: statusConflict, Code: CodeConflict, Resource: n.Path, Path: "properties.privateMacAddress", Detail: o.Path + " has the same"})
 		}
 		macs[n.MAC] = n
 		for i, c := range n.IPs {
@@ -357,7 +356,7 @@ func (b *builder) check() {
 				addrs[n.Subnet.Network] = m
 			}
 			if m[c.Addr] {
-				b.r.fail(&Error{Status: http.StatusConflict, Code: CodeConflict, Resource: n.Path, Path: ipPath(i), Detail: "another IP configuration of the network has " + c.Addr.String()})
+				b.r.fail(&Error{Status: statusConflict, Code: CodeConflict, Resource: n.Path, Path: ipPath(i), Detail: "another IP configuration of the network has " + c.Addr.String()})
 			}
 			m[c.Addr] = true
 		}
@@ -366,7 +365,7 @@ func (b *builder) check() {
 		for _, s := range n.Subnets {
 			for _, o := range n.Subnets {
 				if s != o && s.Prefix.Overlaps(o.Prefix) {
-					b.r.fail(&Error{Status: http.StatusConflict, Code: CodeConflict, Resource: n.Path, Detail: "subnets " + s.Prefix.String() + " and " + o.Prefix.String() + " overlap"})
+					b.r.fail(&Error{Status: statusConflict, Code: CodeConflict, Resource: n.Path, Detail: "subnets " + s.Prefix.String() + " and " + o.Prefix.String() + " overlap"})
 				}
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -64,7 +63,7 @@ func parseDocument(body []byte) (map[string]any, *Error) {
 // put stores a document in a copy of the store.
 func (s *store) put(segs []string, doc map[string]any) (*store, *Error) {
 	if len(segs)%2 != 0 {
-		return nil, &Error{Status: http.StatusBadRequest, Code: CodeInvalid, Detail: "documents are put to a resource, and this is the path of a collection"}
+		return nil, &Error{Status: statusBadRequest, Code: CodeInvalid, Detail: "documents are put to a resource, and this is the path of a collection"}
 	}
 	id := segs[len(segs)-1]
 	if got, ok := doc["resourceId"].(string); ok && !strings.EqualFold(got, id) {
@@ -128,7 +127,7 @@ func (s *store) remove(segs []string) (*store, *Error) {
 }
 
 func notFound() *Error {
-	return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Detail: "there is no such resource"}
+	return &Error{Status: statusNotFound, Code: CodeNotFound, Detail: "there is no such resource"}
 }
 
 // edit changes the list that an element with a path of its own is in. Documents
