@@ -197,6 +197,15 @@ func (h *Host) SetNAT(change func(*hns.NATOptions)) error {
 	return h.Reapply()
 }
 
+// FirewallRules lists the rules of the host's firewall that HNS has added (rule
+// NAT-32).
+func (h *Host) FirewallRules() []hns.FirewallRule {
+	if h.state == nil {
+		return nil
+	}
+	return h.compiler.FirewallRules(h.state)
+}
+
 // busyPorts answers HNS for all that HNS has not published itself.
 type busyPorts struct{ space *vfp.PortSpace }
 

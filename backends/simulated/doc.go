@@ -8,11 +8,13 @@
 //	port.storm        packets per second                              of a container
 //	port.vlan         access=7 | trunk=7,8 native=1 | isolated=10,101 | promiscuous=10,101 | community=10,102,
 //	                  each with prioritytag behind it to keep priority tags
+//	port.isolation    none | vlan=7 untagged=on|off tenants=8,9 | subnet=5001 | external=5001
 //	port.mirror       none|source|destination                         of a container
 //	port.acl          in|out allow|deny [local=PFX] [remote=PFX]      of a container, added
 //	port.extacl       in|out allow|deny weight=N [proto=tcp] [remote=PFX] [lport=80] [rport=80] [stateful] [idle=255s]
 //	nat.filtering     tcp=EIF|ADF udp=EIF|ADF                         of a host
 //	nat.timers        icmp=30s udp=120s transient=120s established=1800s
+//	firewall.rule     enable|disable tcp:8080: what HNS added for it   of a host
 //	ports.exclude     tcp:8000-8100                                   of a host
 //	ports.dynamic     49152-50000                                     of a host
 //	socket            tcp:50005 | close tcp:50005                     of a host or container

@@ -26,16 +26,18 @@ var dumps = map[string]func(*world, string, *node) (string, error){
 	"state":    dumpState,
 
 	"compartments": dumpCompartments,
+	"firewall":     dumpFirewall,
 }
 
 // Dump prints a view: "vfp h1", "nat h1", "netstat h1", "ports h1",
-// "routes co11", "arp co11", "switch h1", "state h1", "compartments h1".
+// "routes co11", "arp co11", "switch h1", "state h1", "compartments h1",
+// "firewall h1".
 func (w *world) Dump(_ context.Context, what string) (string, error) {
 	name, role, _ := strings.Cut(what, " ")
 	role = strings.TrimSpace(role)
 	f := dumps[name]
 	if f == nil {
-		return "", usage("show %q: expected vfp, switch, nat, ports, netstat, routes, arp, state or compartments and a role", name)
+		return "", usage("show %q: expected vfp, switch, nat, ports, netstat, routes, arp, state, compartments or firewall and a role", name)
 	}
 	return f(w, role, w.nodes[role])
 }
@@ -209,6 +211,23 @@ func dumpCompartments(w *world, role string, nd *node) (string, error) {
 			fmt.Fprintf(&b, " closing, %d connections in TIME_WAIT, %s left", c.Stack.TimeWaits(), left)
 		}
 		b.WriteString("\n")
+	}
+	return b.String(), nil
+}
+
+// dumpFirewall lists the rules that HNS has added to the host's firewall, one a
+// line.
+func dumpFirewall(_ *world, role string, nd *node) (string, error) {
+	if err := windows(role, nd); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, r := range nd.host.FirewallRules() {
+		state := "enabled"
+		if r.Disabled {
+			state = "disabled"
+		}
+		fmt.Fprintf(&b, "in allow proto %d port %d %s %s\n", r.Proto, r.Port, state, r.Name)
 	}
 	return b.String(), nil
 }

@@ -2,6 +2,7 @@ package simulated
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -164,4 +165,35 @@ func moveAdapter(w *world, s backends.Setting) error {
 		return usage("host.adapter %q: expected in or out", s.Value)
 	}
 	return nd.host.HNS.SetAdapterPresent(nd.nics[0].Name(), s.Value == "in")
+}
+
+// setFirewall reads "disable tcp:8080" and "enable tcp:8080": the rule that HNS
+// added for a published port.
+func setFirewall(w *world, s backends.Setting) error {
+	nd, err := w.hostOf(s)
+	if err != nil {
+		return err
+	}
+	verb, port, _ := strings.Cut(s.Value, " ")
+	if verb != "enable" && verb != "disable" {
+		return usage("firewall.rule %q: expected enable or disable and a port such as tcp:8080", s.Value)
+	}
+	proto, r, err := protoPorts(strings.TrimSpace(port))
+	if err != nil {
+		return err
+	}
+	for _, rule := range nd.host.FirewallRules() {
+		if rule.Proto != proto || rule.Port < r.Lo || rule.Port > r.Hi {
+			continue
+		}
+		return nd.host.SetNAT(func(o *hns.NATOptions) {
+			off := maps.Clone(o.FirewallOff)
+			if off == nil {
+				off = map[string]bool{}
+			}
+			off[rule.Name] = verb == "disable"
+			o.FirewallOff = off
+		})
+	}
+	return usage("firewall.rule %q: HNS has added no rule for that port", s.Value)
 }

@@ -103,7 +103,9 @@ func domainOf(n *hns.Network, e *hns.Endpoint, q *vswitch.PortConfig) domain {
 		return d
 	case n.Uplink == "":
 		return domain{internal: n.Num, private: n.Type == hcn.Private}
-	case q.VLAN.Mode == vswitch.VLANTrunk || q.VLAN.Mode == vswitch.VLANPrivate:
+	case q.Confined: // a virtual subnet without encapsulation (rule VS-27)
+		return domain{internal: q.Zone, private: true}
+	case q.VLAN.Mode == vswitch.VLANTrunk || q.VLAN.Mode == vswitch.VLANPrivate || q.VLAN.AllowUntagged:
 		return domain{free: true}
 	case q.VLAN.Mode == vswitch.VLANAccess:
 		return domain{vlan: q.VLAN.AccessID}

@@ -26,12 +26,14 @@ var settingTable = map[string]settingFunc{
 	"port.routerguard": portSwitch(func(o *hns.PortOptions, on bool) { o.RouterGuard = on }),
 	"port.storm":       setStorm,
 	"port.vlan":        setVLAN,
+	"port.isolation":   setIsolation,
 	"port.mirror":      setMirror,
 	"port.acl":         setPortACL,
 	"port.extacl":      setExtACL,
 	"nat.filtering":    setFiltering,
 	"nat.timers":       setTimers,
 	"ports.exclude":    excludePorts,
+	"firewall.rule":    setFirewall,
 	"ports.dynamic":    dynamicPorts,
 	"socket":           setSocket,
 	"outer.spoofing":   outerSetting(setOuterSpoofing),
@@ -152,6 +154,42 @@ func setVLAN(w *world, s backends.Setting) error {
 		}
 	}
 	return w.ports(s, func(o *hns.PortOptions) { o.VLAN = &v })
+}
+
+// setIsolation reads "none", "vlan=7 untagged=on tenants=8,9", "subnet=5001" and
+// "external=5001".
+func setIsolation(w *world, s backends.Setting) error {
+	var i vswitch.Isolation
+	for key, val := range words(s.Value) {
+		switch key {
+		case "none":
+		case "vlan", "subnet", "external":
+			i.Mode = map[string]vswitch.IsolationMode{"vlan": vswitch.IsolationVLAN, "subnet": vswitch.NativeVirtualSubnet, "external": vswitch.ExternalVirtualSubnet}[key]
+			id, err := strconv.ParseUint(val, 10, 32)
+			if err != nil {
+				return usage("port.isolation %s=%q: expected a number", key, val)
+			}
+			i.DefaultID = uint32(id)
+		case "untagged":
+			on, err := onOff("port.isolation untagged", val)
+			if err != nil {
+				return err
+			}
+			i.AllowUntagged = on
+		case "tenants":
+			ids, err := vlanIDs(val)
+			if err != nil {
+				return err
+			}
+			i.MultiTenant, i.IDs = true, ids
+		default:
+			return usage("port.isolation %q: expected none, vlan=, subnet=, external=, untagged=on|off or tenants=ID,ID", key)
+		}
+	}
+	if err := new(vswitch.PortConfig).Isolate(i); err != nil {
+		return usage("port.isolation: %v", err)
+	}
+	return w.ports(s, func(o *hns.PortOptions) { o.Isolation = i })
 }
 
 func vlanIDs(list string) ([]uint16, error) {

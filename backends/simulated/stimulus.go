@@ -180,7 +180,7 @@ func (w *world) connect(st *ipstack.Stack, s backends.Stimulus) (backends.Outcom
 	if err := w.until(s.Timeout, done); err != nil {
 		return backends.Outcome{}, err
 	}
-	out := backends.Outcome{Received: got, Local: c.Local}
+	out := backends.Outcome{Local: c.Local}
 	switch {
 	case c.Err() != nil:
 		out.Detail = detail(c.Err())
@@ -196,7 +196,9 @@ func (w *world) connect(st *ipstack.Stack, s backends.Stimulus) (backends.Outcom
 	} else {
 		c.Abort(w.now())
 	}
-	return out, w.settle()
+	err = w.settle()
+	out.Received = got // a long answer is not there at once
+	return out, err
 }
 
 // detail is the short form of a socket error.

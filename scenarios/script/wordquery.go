@@ -20,7 +20,7 @@ var queryWords = []*word{
 	{
 		name: "show", group: "Output", args: "WHAT NODE [WORD]...",
 		summary: "print a view of internal state: for diagnosis and golden text of one backend",
-		detail:  []string{"WHAT is the backend's: vfp, nat, ports, netstat, switch, routes, arp."},
+		detail:  []string{"WHAT is the backend's: vfp, nat, ports, netstat, switch, routes, arp, state, compartments, firewall."},
 		example: "show vfp h1", parse: parseShow,
 	},
 	{

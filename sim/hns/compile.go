@@ -50,6 +50,7 @@ type PortOptions struct {
 	ACLs                             []vswitch.PortACL
 	ExtACLs                          []vswitch.ExtACL
 	Mirror                           vswitch.MirrorMode
+	Isolation                        vswitch.Isolation // rule VS-27; it goes before VLAN
 }
 
 // Compiler turns states of one host into programs. It keeps what must outlive

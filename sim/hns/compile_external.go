@@ -290,6 +290,8 @@ func (c *Compiler) port(n *Network, e *Endpoint, zone uint32) vswitch.PortConfig
 	if o.VLAN != nil {
 		pc.VLAN = *o.VLAN
 	}
+	// A setting that cannot be was refused when it was made.
+	_ = pc.Isolate(o.Isolation)
 	return pc
 }
 

@@ -1,7 +1,9 @@
 package hns
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/hnsim/hnsim/sim/fabric"
 	"github.com/hnsim/hnsim/sim/hcn"
@@ -13,6 +15,43 @@ import (
 type NATOptions struct {
 	FilteringTCP, FilteringUDP *winnat.Filtering
 	Timers                     *winnat.Timers
+	// FirewallOff are the firewall rules of published ports that the
+	// administrator has disabled, by name (rule NAT-32).
+	FirewallOff map[string]bool
+}
+
+// FirewallRule is an inbound rule of the host's firewall that HNS added for a
+// published port of a nat network (rule NAT-32).
+type FirewallRule struct {
+	Name     string
+	Proto    uint8
+	Port     uint16 // of the host
+	Disabled bool
+}
+
+// FirewallRules lists the rules that HNS has added for the endpoints of s. They
+// come and go with the mappings.
+func (c *Compiler) FirewallRules(s *State) []FirewallRule {
+	var out []FirewallRule
+	for _, n := range s.Networks {
+		if n.Type != hcn.NAT && n.Type != hcn.ICS {
+			continue
+		}
+		for _, e := range s.EndpointsOf(n.Num) {
+			maps, err := c.staticMappings(e)
+			if err != nil {
+				continue // such a state was never applied
+			}
+			for _, m := range maps {
+				out = append(out, FirewallRule{firewallRuleName(e, m.Proto, m.ExternalPort), m.Proto, m.ExternalPort, m.Closed})
+			}
+		}
+	}
+	return out
+}
+
+func firewallRuleName(e *Endpoint, proto uint8, port uint16) string {
+	return fmt.Sprintf("HNS-%s-%d-%d", strings.ToLower(e.Doc.ID), proto, port)
 }
 
 // compileNAT makes the host's WinNAT of all its nat networks (rules NAT-01,
@@ -30,7 +69,7 @@ func (c *Compiler) compileNAT(p *fabric.HostProgram, s *State) error {
 			}
 		}
 		for _, e := range s.EndpointsOf(n.Num) {
-			maps, err := staticMappings(e)
+			maps, err := c.staticMappings(e)
 			if err != nil {
 				return err
 			}
@@ -85,7 +124,7 @@ func filtering(knob string) winnat.Filtering {
 }
 
 // staticMappings are the published ports of an endpoint of a nat network.
-func staticMappings(e *Endpoint) ([]winnat.StaticMapping, error) {
+func (c *Compiler) staticMappings(e *Endpoint) ([]winnat.StaticMapping, error) {
 	var out []winnat.StaticMapping
 	for _, p := range hcn.FindPolicies(e.Doc.Policies, hcn.PolicyPortMapping) {
 		set, err := hcn.DecodeSettings[hcn.PortMappingSettings](p)
@@ -99,6 +138,7 @@ func staticMappings(e *Endpoint) ([]winnat.StaticMapping, error) {
 			Proto: uint8(set.Protocol), ExternalPort: set.ExternalPort,
 			Internal:       netip.AddrPortFrom(e.Addr(), set.InternalPort),
 			LocalRoutedVIP: set.Flags&hcn.NatLocalRoutedVip != 0,
+			Closed:         c.NAT.FirewallOff[firewallRuleName(e, uint8(set.Protocol), set.ExternalPort)],
 		}
 		if set.VIP != "" {
 			if m.VIP, err = netip.ParseAddr(set.VIP); err != nil {

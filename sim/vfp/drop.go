@@ -107,7 +107,7 @@ var dropTable = [NumDrops]DropInfo{
 	{DropLandLike, "LandLike", "Source and destination address are the same and the receiver owns it.", []string{"LB-15"}},
 	{DropBadChecksum, "BadChecksum", "A checksum is wrong.", []string{"NAT-54"}},
 	{DropMalformed, "Malformed", "The frame cannot be parsed as far as the decision needs.", nil},
-	{DropHostFirewall, "HostFirewall", "The host firewall of the compartment blocks the packet.", []string{"ACL-08"}},
+	{DropHostFirewall, "HostFirewall", "The host firewall of the compartment blocks the packet.", []string{"ACL-08", "NAT-32"}},
 	{DropNoNeighbor, "NoNeighbor", "The next hop did not answer address resolution.", nil},
 	{DropNotForwarding, "NotForwarding", "The destination address is not the receiver's, and it does not route.", []string{"NAT-04"}},
 	{DropFragNeeded, "FragNeeded", "The packet is longer than the MTU on the way out and may not be fragmented.", []string{"NAT-52"}},

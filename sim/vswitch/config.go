@@ -53,6 +53,7 @@ type VLANConfig struct {
 	Primary, Secondary   uint16
 	Private              PrivateVLAN
 	AllowIeeePriorityTag bool
+	AllowUntagged        bool // access and trunk ports also get what is in no VLAN (rule VS-27)
 }
 
 // PortConfig describes one port. Zone is the isolation domain of everything
@@ -68,7 +69,11 @@ type PortConfig struct {
 	// Tunnelled ports see the external and the host port through their zone's
 	// tunnel only: a frame of no zone is not theirs (rule OV-01).
 	Tunnelled bool
-	Blocked   bool // no policy applied yet (pipeline step 1), or endpoint state other than 2 and 3 (CMP-08)
+	// Confined ports exchange frames with others of their zone and nobody else:
+	// neither the external nor a host port serves the zone unless a layer
+	// encapsulates (virtual subnets of rule VS-27).
+	Confined bool
+	Blocked  bool // no policy applied yet (pipeline step 1), or endpoint state other than 2 and 3 (CMP-08)
 
 	MACSpoofing bool   // VS-13, VS-20
 	DHCPGuard   bool   // VS-21

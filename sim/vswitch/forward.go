@@ -8,19 +8,23 @@ import (
 // domain is the isolation domain of a frame inside the switch. Frames from a
 // port that serves all zones belong to any until something decides.
 type domain struct {
-	zone uint32
-	any  bool
+	zone     uint32
+	any      bool
+	confined bool // the zone is all there is
 }
 
 // domainOf is the domain of a frame from in after a walk that left zone.
 func domainOf(in *port, zone uint32) domain {
-	return domain{zone, in.anyZone && zone == 0}
+	return domain{zone, in.anyZone && zone == 0, in.cfg.Confined}
 }
 
 // holds reports whether frames of the domain may reach q. What belongs to no
 // zone yet never reaches a tunnelled port.
 func (d domain) holds(q *port) bool {
-	return q.anyZone || d.any && !q.cfg.Tunnelled || !d.any && q.cfg.Zone == d.zone
+	if q.anyZone {
+		return !d.confined
+	}
+	return d.any && !q.cfg.Tunnelled && !q.cfg.Confined || !d.any && q.cfg.Zone == d.zone
 }
 
 // settle puts a frame without zone into that of its destination, whose layers
@@ -76,7 +80,9 @@ func (s *Switch) decide(w *vfp.Walk, q *question) decision {
 	case vfp.ToHost:
 		return s.snap.directed(q, s.snap.host(q))
 	case vfp.ToPA:
-		d := s.snap.directed(q, s.snap.external)
+		tunnel := *q
+		tunnel.dom.confined = false // it is the outer packet that leaves
+		d := s.snap.directed(&tunnel, s.snap.external)
 		d.toPA = true
 		return d
 	case vfp.Hairpin:
@@ -157,7 +163,7 @@ func (s *snapshot) unknownUnicast(q *question, stable bool) decision {
 		return decision{who: unknown, none: vfp.DropUnknownUnicast}
 	}
 	up := s.external
-	if up == nil || up == q.in || !up.admits(q.tag) {
+	if up == nil || up == q.in || !q.dom.holds(up) || !up.admits(q.tag) {
 		return decision{drop: vfp.DropUnknownUnicast, stable: stable}
 	}
 	return decision{port: up, stable: stable}

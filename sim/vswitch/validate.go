@@ -21,6 +21,7 @@ var (
 	ErrACL          = errors.New("invalid port ACL")
 	ErrMTU          = errors.New("MTU out of range")
 	ErrMirror       = errors.New("unknown monitor mode")
+	ErrIsolation    = errors.New("invalid isolation setting")
 )
 
 // maxMTU is the largest IP packet there is.

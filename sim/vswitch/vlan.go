@@ -92,6 +92,9 @@ func (s *snapshot) assign(in *port, id uint16, t tag) (_ tag, ok bool) {
 // admits reports whether frames of t may leave through the port (step 8).
 func (q *port) admits(t tag) bool {
 	v := &q.cfg.VLAN
+	if v.AllowUntagged && t.vid == 0 && (v.Mode == VLANAccess || v.Mode == VLANTrunk) {
+		return true
+	}
 	switch v.Mode {
 	case VLANAccess:
 		return t.vid == v.AccessID

@@ -23,6 +23,7 @@ type net4 struct{ addr, mask, gateway uint32 }
 type static struct {
 	proto       uint8
 	localRouted bool
+	closed      bool
 	ext, port   uint16 // external and internal port
 	vip, inside uint32 // vip 0: any address of the host
 }
@@ -50,7 +51,7 @@ func compile(c *Config) (*compiled, error) {
 	})
 	for i, s := range k.Static {
 		e := static{
-			proto: s.Proto, localRouted: s.LocalRoutedVIP,
+			proto: s.Proto, localRouted: s.LocalRoutedVIP, closed: s.Closed,
 			ext: s.ExternalPort, port: s.Internal.Port(),
 			vip: wire.Addr4(s.VIP), inside: wire.Addr4(s.Internal.Addr()),
 		}

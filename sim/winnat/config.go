@@ -55,6 +55,10 @@ type StaticMapping struct {
 	// LocalRoutedVIP asks for access from the host itself, whatever
 	// Config.LoopbackPublish says (rule NAT-36).
 	LocalRoutedVIP bool
+	// Closed says that the host's firewall has no rule for the port any more:
+	// nobody outside opens a connection to it, those that are open go on (rule
+	// NAT-32).
+	Closed bool
 }
 
 func (s StaticMapping) String() string {

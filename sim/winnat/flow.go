@@ -13,6 +13,7 @@ import (
 const (
 	ruleDynamic   = "NAT-13"
 	ruleFilter    = "NAT-14"
+	ruleFirewall  = "NAT-32"
 	rulePublished = "NAT-30"
 	ruleFromHost  = "NAT-36"
 	ruleHairpin   = "NAT-37"
@@ -170,6 +171,9 @@ func (n *NAT) inwardSlow(now int64, p *vfp.Packet, k wire.Key4) decision {
 	n.expireAll(now)
 	proto := k.Proto()
 	if st := n.cfg.published(proto, k.Dst(), k.DstPort()); st != nil {
+		if st.closed {
+			return drop(vfp.DropHostFirewall, ruleFirewall)
+		}
 		// Any packet opens a session, also in the middle of a connection: the
 		// mapping outlives what it carries.
 		out := wire.MakeKey4(k.Src(), st.inside, k.SrcPort(), st.port, proto, uint32(hookOut))
