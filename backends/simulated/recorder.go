@@ -24,6 +24,7 @@ type recorder struct {
 	injected map[uint64]bool // packets with checksums that are wrong on purpose
 	runaway  bool            // frames were thrown away to end a loop
 	domains  map[*sim.Host]*domains
+	lane     *lane // open: nothing is recorded, the lane knows by itself
 }
 
 func newRecorder(w *world, tracing bool) *recorder {
@@ -34,17 +35,30 @@ func newRecorder(w *world, tracing bool) *recorder {
 func (r *recorder) observer() fabric.Observer {
 	return fabric.Observer{
 		OnWire: func(now int64, n *fabric.NIC, dir fabric.WireDir, frame []byte, id uint64) {
+			if r.lane != nil {
+				return
+			}
 			o := r.add(now, backends.OnWire, n.Node(), frame, id)
 			o.Peer, o.Where = dir.String(), n.Name()
 			r.checkWire(n, dir, frame, id)
 		},
 		OnReceive: func(now int64, node, iface string, frame []byte, id uint64) {
+			if r.lane != nil {
+				return
+			}
 			r.add(now, backends.Received, r.role(node), frame, id).Where = iface
 		},
 		OnSend: func(now int64, node, iface string, frame []byte, id uint64) {
+			if r.lane != nil {
+				return
+			}
 			r.add(now, backends.Sent, r.role(node), frame, id).Where = iface
 		},
 		OnDrop: func(now int64, node, where string, why vfp.Drop, frame []byte, id uint64) {
+			if r.lane != nil {
+				r.lane.dropped(id, why)
+				return
+			}
 			if host, ok := strings.CutSuffix(node, "/outer"); ok {
 				// Scenarios name the virtual machine, not what it runs on.
 				node, where = host, "outer."+where

@@ -54,6 +54,7 @@ type Host struct {
 	natTimer     bool    // a timer for WinNAT is running
 	lost         []error // what the ledgers of switches that are gone did not account for
 	vms          map[string]*vmCable
+	express      *Express
 }
 
 type ifaceKey struct {
@@ -366,7 +367,12 @@ func (h *Host) addInterface(ip *InterfaceProgram) error {
 	iface, err := comp.Stack.AddInterface(ipstack.InterfaceConfig{
 		Name: ip.Name, MAC: ip.MAC, MTU: ip.MTU, Addrs: ip.Addrs,
 		Forwarding: ip.Forward, AcceptRA: ip.Autoconfigure,
-		Transmit: func(now int64, frame []byte, id uint64) { h.net.Loop.Post(now, hi.from, frame, id) },
+		Transmit: func(now int64, frame []byte, id uint64) {
+			if x := h.express; x != nil && x.transmit(hi, frame, id) {
+				return
+			}
+			h.net.Loop.Post(now, hi.from, frame, id)
+		},
 	})
 	if err != nil {
 		return err

@@ -71,6 +71,9 @@ func (s *hostSwitch) enter(now int64, port vfp.PortID, frame []byte, id uint64) 
 // Deliver takes a frame that leaves the switch at a time.
 func (s *hostSwitch) Deliver(at int64, port vfp.PortID, p *vfp.Packet) {
 	s.tally.delivered++
+	if x := s.h.express; x != nil && x.deliver(s, port, p) {
+		return
+	}
 	s.cross(port, p)
 	if port == s.prog.Wire && s.prog.Uplink != "" {
 		if at > s.batch.Now {

@@ -52,6 +52,8 @@ type NIC struct {
 	ledger wireLedger
 	// injected frames are on the wire's books, but not on the segment's.
 	injected uint64
+	// express, when set, takes the frames of an Express.
+	express func(frame []byte, id uint64) bool
 }
 
 // Name is the NIC's name within its node.
@@ -103,6 +105,9 @@ func (n *NIC) Send(now int64, frame []byte, id uint64) {
 	}
 	if why := n.admit(frame); why != vfp.DropNone {
 		n.dropTx(now, why, frame, id)
+		return
+	}
+	if n.express != nil && n.express(frame, id) {
 		return
 	}
 	n.net.onWire(now, n, Tx, frame, id)

@@ -76,6 +76,21 @@ func (p *Packet) Reset(frame []byte) {
 	p.ID, p.InPort, p.OutPort, p.Verdict, p.Reason = 0, 0, 0, Pending, DropNone
 }
 
+// Load is Reset for a frame of n bytes of which only the head is given, as a
+// network card leaves the rest where it put it: those bytes are what the
+// buffer had there before, zeros at first.
+func (p *Packet) Load(head []byte, n int) {
+	need := Headroom + n
+	if cap(p.buf) < need {
+		p.buf = make([]byte, max(need, 2048))
+	}
+	p.buf = p.buf[:cap(p.buf)]
+	p.off, p.end = Headroom, need
+	copy(p.buf[Headroom:need], head)
+	p.Meta = wire.Meta{}
+	p.ID, p.InPort, p.OutPort, p.Verdict, p.Reason = 0, 0, 0, Pending, DropNone
+}
+
 // Bytes is the frame, valid until the next change of length.
 func (p *Packet) Bytes() []byte { return p.buf[p.off:p.end:p.end] }
 

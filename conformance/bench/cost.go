@@ -1,0 +1,350 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/conformance/bench/histogram"
+	"github.com/hnsim/hnsim/reports"
+)
+
+// Config says what to measure.
+type Config struct {
+	Backend backends.Backend
+	World   backends.WorldConfig // profile, seed, knobs
+	Paths   []Path
+	Sizes   []string
+	Flows   []int
+	Dists   []string
+	Traces  []bool
+	Workers []int
+
+	Count  int           // samples of each cell
+	Sample time.Duration // length of one, at least
+
+	// Baseline, when set, is compared with; Gate says that the outcome decides.
+	Baseline Baseline
+	Gate     bool
+	// SelfTest measures every cell against itself with SlowBy planted in the
+	// second of each pair: a gate that works says slower.
+	SelfTest bool
+	// Limit gives the C limit's figure for a row, or 0.
+	Limit func(ctx context.Context, row string, flows, size int) float64
+	// Progress is told about every cell that is done.
+	Progress func(done, total int, c *reports.BenchCell)
+}
+
+// SlowBy is the share of a cell's time that the self-test adds to it.
+const SlowBy = 0.10
+
+// Baseline is what a run is compared with.
+type Baseline interface {
+	// Sample is the i'th sample of a cell. ok is false if it has none.
+	Sample(ctx context.Context, c *reports.BenchCell, i int) (s reports.BenchSample, allocs float64, ok bool, err error)
+}
+
+// Stored is a baseline of an earlier run.
+type Stored struct{ *reports.Bench }
+
+// Sample is the one that was stored.
+func (s Stored) Sample(_ context.Context, c *reports.BenchCell, i int) (reports.BenchSample, float64, bool, error) {
+	old := s.Cell(c.Name())
+	if old == nil || i >= len(old.Samples) {
+		return reports.BenchSample{}, 0, false, nil
+	}
+	return old.Samples[i], old.Allocs, true, nil
+}
+
+// cellSpec is one combination.
+type cellSpec struct {
+	path    Path
+	size    string
+	flows   int
+	dist    string
+	trace   bool
+	workers int
+}
+
+// cells are the combinations, in the order of reports.
+func (c *Config) cells() []cellSpec {
+	var out []cellSpec
+	for _, p := range c.Paths {
+		for _, size := range c.Sizes {
+			for _, flows := range c.Flows {
+				for _, dist := range c.Dists {
+					for _, trace := range c.Traces {
+						for _, workers := range c.Workers {
+							if p.First && dist != c.Dists[0] {
+								continue // every flow comes once
+							}
+							out = append(out, cellSpec{p, size, flows, dist, trace, workers})
+						}
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Validate reports what makes no sense.
+func (c *Config) Validate() error {
+	for _, s := range c.Sizes {
+		if _, err := parseSize(s); err != nil {
+			return err
+		}
+	}
+	for _, d := range c.Dists {
+		if _, err := picker(d, 1, 0); err != nil {
+			return err
+		}
+	}
+	for _, f := range c.Flows {
+		if f < 1 || f > maxFlows {
+			return fmt.Errorf("%d flows: expected 1 to %d", f, maxFlows)
+		}
+	}
+	for _, w := range c.Workers {
+		if w < 1 || w > 64 {
+			return fmt.Errorf("%d workers: expected 1 to 64", w)
+		}
+	}
+	switch {
+	case c.Count < 1:
+		return fmt.Errorf("%d samples: expected at least one", c.Count)
+	case (c.Gate || c.SelfTest) && c.Count < MinPairs:
+		return fmt.Errorf("%d samples: a gate needs at least %d", c.Count, MinPairs)
+	case c.Gate && c.Baseline == nil:
+		return errors.New("a gate needs a baseline to compare with")
+	}
+	if len(c.cells()) == 0 {
+		return errors.New("nothing is selected")
+	}
+	return nil
+}
+
+const maxFlows = 4_000_000
+
+// Cost measures all cells in a closed loop. After an error or when ctx ends,
+// what was measured so far is returned with it.
+func Cost(ctx context.Context, cfg Config) (*reports.Bench, error) {
+	out := &reports.Bench{Schema: reports.BenchSchema, Kind: "cost", Backend: cfg.Backend.Name(), Profile: cfg.World.Profile,
+		Machine: machine(), SelfTest: cfg.SelfTest, Notes: costNotes()}
+	specs := cfg.cells()
+	for i, s := range specs {
+		if ctx.Err() != nil {
+			out.Interrupted = true
+			break
+		}
+		cell, err := cfg.measure(ctx, s)
+		if err != nil {
+			return out, fmt.Errorf("%s: %w", cell.Name(), err)
+		}
+		out.Cells = append(out.Cells, cell)
+		if cfg.Progress != nil {
+			cfg.Progress(i+1, len(specs), &cell)
+		}
+	}
+	out.Verdict = verdict(out.Cells)
+	return out, nil
+}
+
+// costNotes say what the figures include.
+func costNotes() []string {
+	return []string{
+		"one packet: its head (128 bytes, 64 of frames that short) copied into the batch, then everything a host does with it, port security, VLAN, ACLs, layers, flow tables, counters, drop reasons included, until it is out by the wire or at the container",
+		"not included: the event loop, captures, and what links do; first packets: expiry of old flows happens between samples",
+		"x ref: time in relation to a loop that copies the same heads and computes the Internet checksum of the whole frames; compare this across machines, never nanoseconds",
+		"several workers are worlds of their own, with their share of the flows each; ns is per packet and worker, Mpps is of all",
+	}
+}
+
+// measure is one cell. The error is one of the harness; what the path cannot do
+// is the cell's Skipped.
+func (c *Config) measure(ctx context.Context, s cellSpec) (reports.BenchCell, error) {
+	cell := reports.BenchCell{Path: s.path.Name, Size: s.size, Flows: s.flows, Dist: s.dist, Trace: s.trace, Workers: s.workers, First: s.path.First}
+	if s.path.First {
+		cell.Dist = Uniform
+	}
+	sizes, err := parseSize(s.size)
+	if err != nil {
+		return cell, err
+	}
+	per := s.flows / s.workers
+	switch {
+	case per > s.path.vary.flows():
+		cell.Skipped = fmt.Sprintf("more flows than the path can have: %s", s.path.vary.why)
+	case per < 1:
+		cell.Skipped = "fewer flows than workers"
+	case s.path.First && per < 64:
+		cell.Skipped = "first packets need at least 64 flows for each worker"
+	}
+	if cell.Skipped != "" {
+		return cell, nil
+	}
+	ld := load{sizes: sizes, flows: s.flows, dist: s.dist, tracing: s.trace, seed: c.World.Seed}
+	t, err := newTeam(ctx, c.Backend, c.World, &s.path, ld, s.workers)
+	var lacks *backends.UnsupportedError
+	if errors.As(err, &lacks) {
+		cell.Skipped = lacks.Error()
+		return cell, nil
+	}
+	if err != nil {
+		return cell, err
+	}
+	defer t.close()
+	if c.Limit != nil && s.path.Limit != "" && !s.trace {
+		cell.Limit = c.Limit(ctx, s.path.Limit, s.flows, sizes[0])
+	}
+	return cell, c.sample(ctx, t, &cell)
+}
+
+// sample takes the samples of a cell and sums them up.
+func (c *Config) sample(ctx context.Context, t team, cell *reports.BenchCell) error {
+	n, err := c.calibrate(t)
+	if err != nil {
+		return err
+	}
+	one := func() (timing, reports.BenchSample, error) {
+		tm, err := t.run(n)
+		if err != nil {
+			return tm, reports.BenchSample{}, err
+		}
+		return tm, reports.BenchSample{NS: tm.ns, Reference: t.refer(max(tm.packets/4, slots))}, nil
+	}
+	var timings []timing
+	var changed, same []pair
+	var before float64
+	complete := true
+	for i := range c.Count {
+		if ctx.Err() != nil {
+			break
+		}
+		tm, s, err := one()
+		if err != nil {
+			return err
+		}
+		timings = append(timings, tm)
+		cell.Samples = append(cell.Samples, s)
+		if !c.Gate && !c.SelfTest && c.Baseline == nil {
+			continue
+		}
+		_, again, err := one()
+		if err != nil {
+			return err
+		}
+		same = append(same, pair{s, again})
+		if c.SelfTest {
+			t.plant(SlowBy * tm.ns)
+			_, slow, err := one()
+			t.plant(0)
+			if err != nil {
+				return err
+			}
+			changed = append(changed, pair{s, slow})
+			continue
+		}
+		old, allocs, ok, err := c.Baseline.Sample(ctx, cell, i)
+		if err != nil {
+			return err
+		}
+		if complete = complete && ok; ok {
+			before = allocs
+			changed = append(changed, pair{old, s})
+		}
+	}
+	if err := c.sumUp(t, cell, timings, n); err != nil {
+		return err
+	}
+	if len(same) > 0 && (len(changed) > 0 || c.Gate) {
+		g := Judge(changed, same)
+		if g.Allocs = cell.Allocs - before; !c.SelfTest && len(changed) > 0 && g.Allocs > allocSlack {
+			g.Verdict, g.Why = reports.BenchSlower, fmt.Sprintf("%.3f more allocations per packet, which no noise makes", g.Allocs)
+		}
+		if len(changed) == 0 {
+			g.Why = "the baseline has no such cell"
+		}
+		cell.Gate = &g
+	}
+	return nil
+}
+
+// allocSlack is what the runtime itself allocates during a sample.
+const allocSlack = 0.01
+
+// calibrate finds how many packets take as long as a sample should.
+func (c *Config) calibrate(t team) (int, error) {
+	n := 64 * slots
+	for range 12 {
+		tm, err := t.run(n)
+		if err != nil {
+			return 0, err
+		}
+		took := time.Duration(tm.ns * float64(tm.packets))
+		if took >= c.Sample/4 {
+			return max(slots, int(float64(tm.packets)*float64(c.Sample)/float64(took))/slots*slots), nil
+		}
+		n *= 4
+	}
+	return n, nil
+}
+
+// sumUp fills in medians, batch latency, allocations and memory.
+func (c *Config) sumUp(t team, cell *reports.BenchCell, timings []timing, n int) error {
+	var ns, ref, ratio, mpps, cycles []float64
+	for i, s := range cell.Samples {
+		ns, ref, ratio = append(ns, s.NS), append(ref, s.Reference), append(ratio, s.Ratio())
+		mpps, cycles = append(mpps, timings[i].mpps), append(cycles, timings[i].cycles)
+		cell.Packets = timings[i].packets
+	}
+	cell.NS, cell.Reference, cell.Ratio, cell.MPPS, cell.Cycles = median(ns), median(ref), median(ratio), median(mpps), median(cycles)
+	u := t[0]
+	cell.FlowBytes = u.flowBytes
+	if cell.Flows/cell.Workers < 1000 {
+		cell.FlowBytes = 0 // the runtime's own changes are larger
+	}
+	// Time between the packets of a burst is no latency of the path: one pass
+	// of its own, so that reading the clock is in no sample.
+	var h histogram.Log
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if c.Sample >= time.Millisecond {
+		n = max(n, 4096*slots) // four batches beyond the last percentile
+	}
+	k, _, err := u.packets(n, h.Add)
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		return err
+	}
+	cell.P50, cell.P99, cell.P999 = h.Percentile(0.5), h.Percentile(0.99), h.Percentile(0.999)
+	cell.Allocs = float64(after.Mallocs-before.Mallocs) / float64(k)
+	if cell.Allocs < allocSlack {
+		cell.Allocs = 0
+	}
+	return nil
+}
+
+// plant makes every packet take ns longer, by a loop of known length; 0 takes
+// it away.
+func (t team) plant(ns float64) {
+	if ns == 0 {
+		for _, u := range t {
+			u.spin = 0
+		}
+		return
+	}
+	const probe = 1 << 20
+	u := t[0]
+	begun := time.Now()
+	for range probe {
+		u.spun = u.spun*6364136223846793005 + 1442695040888963407
+	}
+	step := float64(time.Since(begun)) / probe
+	for _, u := range t {
+		u.spin = max(1, int(ns*slots/step))
+	}
+}

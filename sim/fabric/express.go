@@ -1,0 +1,218 @@
+package fabric
+
+import (
+	"fmt"
+
+	"github.com/hnsim/hnsim/sim/vfp"
+	"github.com/hnsim/hnsim/sim/vswitch"
+)
+
+// Express carries batches of frames through a host without the loop: from a
+// switch port or the wire, through switches, host routing and WinNAT, until
+// they leave by the wire or reach a container. It is how the cost of packets is
+// measured. Everything that decides about a frame is the host's own; what is
+// left out is between its parts: the events of the loop with their copies, the
+// event hash, the wire's delay and faults, and observers of wires.
+//
+// One Express of a host is open at a time. Frames that the host itself makes
+// meanwhile (answers, neighbour resolution) go their ordinary way.
+type Express struct {
+	h    *Host
+	in   *hostSwitch // nil: the wire leads to the host's stack
+	port vfp.PortID
+
+	batch *vfp.Batch
+	exits [vfp.BatchSize]expressExit
+	extra int // copies of frames, which nobody follows
+}
+
+// expressExit is what became of a frame.
+type expressExit struct {
+	how   Exit
+	moved bool   // frame is a copy: the packet of the batch is as the first switch left it
+	frame []byte // buffer of the copy
+}
+
+// Exit is where a frame left a host.
+type Exit uint8
+
+const (
+	NoExit   Exit = iota // it did not
+	ByWire               // by the NIC
+	ToInside             // to a container
+)
+
+// expressMark is in the identities of the frames of an Express; the loop's do
+// not come so far.
+const expressMark = 1 << 63
+
+// ExpressFromPort opens the way of frames that stand at a port of a switch.
+func (h *Host) ExpressFromPort(sw string, port vfp.PortID) (*Express, error) {
+	s := h.switches[sw]
+	if s == nil || s.sw.VFP(port) == nil {
+		return nil, fmt.Errorf("host %s: switch %q has no port %d", h.cfg.Name, sw, port)
+	}
+	return h.openExpress(s, port)
+}
+
+// ExpressFromWire opens the way of frames that come in from the wire.
+func (h *Host) ExpressFromWire() (*Express, error) {
+	if h.nic.cfg.VLAN != 0 {
+		return nil, fmt.Errorf("host %s: frames of a NIC in VLAN %d are not carried in batches", h.cfg.Name, h.nic.cfg.VLAN)
+	}
+	if s := h.uplinkSwitch(); s != nil {
+		return h.openExpress(s, s.prog.Wire)
+	}
+	return h.openExpress(nil, 0)
+}
+
+func (h *Host) openExpress(s *hostSwitch, port vfp.PortID) (*Express, error) {
+	if h.express != nil {
+		return nil, fmt.Errorf("host %s: an express is open already", h.cfg.Name)
+	}
+	x := &Express{h: h, in: s, port: port}
+	h.express, h.nic.express = x, x.send
+	return x, nil
+}
+
+// Close ends it.
+func (x *Express) Close() { x.h.express, x.h.nic.express = nil, nil }
+
+// Process takes a batch through. Its packets hold frames and nothing else;
+// afterwards At says where each left. The batch belongs to the express until
+// then, and At refers to it.
+func (x *Express) Process(b *vfp.Batch) {
+	x.batch, x.extra = b, 0
+	for i := range b.N {
+		p := &b.Pkts[i]
+		p.ID, p.InPort, p.OutPort, p.Verdict, p.Reason = expressMark|uint64(i), x.port, 0, vfp.Pending, vfp.DropNone
+		x.exits[i].how, x.exits[i].moved = NoExit, false
+	}
+	switch {
+	case x.in == nil:
+		x.fromWire(b)
+	case x.port == x.in.prog.Wire && x.in.prog.Uplink != "":
+		for i := range b.N {
+			if p := &b.Pkts[i]; x.h.nic.admit(p.Bytes()) != vfp.DropNone {
+				p.DropWith(x.h.nic.admit(p.Bytes()))
+			}
+		}
+		fallthrough
+	default:
+		for i := range b.N {
+			if b.Pkts[i].Verdict == vfp.Pending {
+				x.in.tally.in++
+			}
+		}
+		x.in.sw.Process(b, x.in)
+	}
+}
+
+// fromWire is the way in where no switch has the NIC.
+func (x *Express) fromWire(b *vfp.Batch) {
+	for i := range b.N {
+		p := &b.Pkts[i]
+		if why := x.h.nic.admit(p.Bytes()); why != vfp.DropNone {
+			p.DropWith(why)
+			continue
+		}
+		x.h.fromWire(b.Now, p.Bytes(), p.ID)
+	}
+}
+
+// At says where the i'th frame left and what it is then. The frame is good
+// until the next Process.
+func (x *Express) At(i int) (Exit, []byte) {
+	e := &x.exits[i]
+	if e.moved {
+		return e.how, e.frame
+	}
+	return e.how, x.batch.Pkts[i].Bytes()
+}
+
+// Moved reports whether the frame is no longer in the batch's packet.
+func (x *Express) Moved(i int) bool { return x.exits[i].moved }
+
+// Extra is how many copies of frames left in the last Process, by flooding or
+// mirrors.
+func (x *Express) Extra() int { return x.extra }
+
+// Switches are the runtimes that frames may pass, for housekeeping.
+func (x *Express) Switches() []*vswitch.Switch {
+	var out []*vswitch.Switch
+	for i := range x.h.prog.Switches {
+		out = append(out, x.h.Switch(x.h.prog.Switches[i].Config.Name))
+	}
+	return out
+}
+
+// index is the place of a frame in the batch.
+func (x *Express) index(id uint64) (int, bool) {
+	i := id &^ expressMark
+	return int(i), id&expressMark != 0 && x.batch != nil && i < uint64(x.batch.N)
+}
+
+// deliver takes a frame that a switch hands out.
+func (x *Express) deliver(s *hostSwitch, port vfp.PortID, p *vfp.Packet) bool {
+	i, mine := x.index(p.ID)
+	if !mine {
+		return false
+	}
+	switch to := s.behind[port]; {
+	case port == s.prog.Wire && s.prog.Uplink != "":
+		if x.h.nic.cfg.VLAN != 0 || p != &x.batch.Pkts[i] {
+			x.h.nic.Send(x.batch.Now, p.Bytes(), p.ID) // back in send
+			return true
+		}
+		if why := x.h.nic.admit(p.Bytes()); why != vfp.DropNone {
+			x.h.nic.dropTx(x.batch.Now, why, p.Bytes(), p.ID)
+			return true
+		}
+		x.leaves(i, ByWire)
+	case to == nil:
+		return false
+	case to.Compartment == HostCompartment:
+		to.iface.Receive(x.batch.Now, p.Bytes(), p.ID)
+	case p != &x.batch.Pkts[i]:
+		x.copied(i, ToInside, p.Bytes())
+	default:
+		x.leaves(i, ToInside)
+	}
+	return true
+}
+
+// transmit takes a frame that the host's stack sends into a switch.
+func (x *Express) transmit(from *hostIface, frame []byte, id uint64) bool {
+	if _, mine := x.index(id); !mine {
+		return false
+	}
+	from.from.s.enter(x.batch.Now, from.Port, frame, id)
+	return true
+}
+
+// send takes a frame that leaves by the NIC.
+func (x *Express) send(frame []byte, id uint64) bool {
+	i, mine := x.index(id)
+	if mine {
+		x.copied(i, ByWire, frame)
+	}
+	return mine
+}
+
+func (x *Express) leaves(i int, how Exit) {
+	if x.exits[i].how != NoExit {
+		x.extra++
+		return
+	}
+	x.exits[i].how = how
+}
+
+func (x *Express) copied(i int, how Exit, frame []byte) {
+	e := &x.exits[i]
+	if e.how != NoExit {
+		x.extra++
+		return
+	}
+	e.how, e.moved = how, true
+	e.frame = append(e.frame[:0], frame...)
+}
