@@ -2,6 +2,7 @@ package backends
 
 import (
 	"context"
+	"encoding/binary"
 	"time"
 )
 
@@ -65,7 +66,7 @@ type Offerer interface {
 // Load is what one trial offers.
 type Load struct {
 	From   string   // the role whose NIC sends
-	To     string   // the role whose NIC counts: a container or a plain machine
+	To     []string // the roles whose NICs count: containers or plain machines
 	Frames [][]byte // sent in turn; payloads have at least LoadMark bytes, which the trial overwrites
 	Rate   float64  // frames a second
 	For    time.Duration
@@ -89,4 +90,64 @@ func (d Delivery) Loss() float64 {
 		return 0
 	}
 	return 1 - float64(d.Received-d.Twice)/float64(d.Sent)
+}
+
+// loadMagic begins the mark of a frame, so that other frames are not counted.
+const loadMagic = 0x686e
+
+// MarkLoad writes a sequence number below 2^48 and the time of sending into the
+// end of a frame.
+func MarkLoad(frame []byte, seq uint64, at time.Duration) {
+	end := frame[len(frame)-LoadMark:]
+	binary.BigEndian.PutUint64(end, loadMagic<<48|seq)
+	binary.BigEndian.PutUint64(end[8:], uint64(at))
+}
+
+// ReadLoadMark is what MarkLoad wrote. ok is false for frames that have none.
+func ReadLoadMark(frame []byte) (seq uint64, at time.Duration, ok bool) {
+	if len(frame) < LoadMark {
+		return 0, 0, false
+	}
+	end := frame[len(frame)-LoadMark:]
+	seq = binary.BigEndian.Uint64(end)
+	return seq & (1<<48 - 1), time.Duration(binary.BigEndian.Uint64(end[8:])), seq>>48 == loadMagic
+}
+
+// maxLatencies bounds the sample of latencies.
+const maxLatencies = 1 << 18
+
+// LoadTally counts the frames of one trial as they arrive. Not safe for
+// concurrent use.
+type LoadTally struct {
+	Delivery
+	seen  []uint64 // bit by sequence number
+	next  uint64   // one more than the highest sequence number so far
+	every uint64   // which share of latencies is kept
+}
+
+// NewLoadTally makes one for at most n frames.
+func NewLoadTally(n uint64) *LoadTally {
+	return &LoadTally{seen: make([]uint64, n/64+1), every: n/maxLatencies + 1}
+}
+
+// Arrived counts a frame. It ignores numbers that the trial does not have.
+func (t *LoadTally) Arrived(seq uint64, latency time.Duration) {
+	if seq/64 >= uint64(len(t.seen)) {
+		return
+	}
+	t.Received++
+	if bit := uint64(1) << (seq % 64); t.seen[seq/64]&bit != 0 {
+		t.Twice++
+		return
+	} else {
+		t.seen[seq/64] |= bit
+	}
+	if seq < t.next {
+		t.Reordered++
+	} else {
+		t.next = seq + 1
+	}
+	if seq%t.every == 0 {
+		t.Latency = append(t.Latency, latency)
+	}
 }

@@ -23,9 +23,9 @@ type Path struct {
 	src, dst netip.AddrPort
 	vary     vary
 	through  []string
-	reversed bool   // frames are the answers to what from sent, on the wire of its host
-	onWire   string // frames are what from sent, on the wire of this host
-	to       string // service: the role that counts; empty if the path is for cost only
+	reversed bool     // frames are the answers to what from sent, on the wire of its host
+	onWire   string   // frames are what from sent, on the wire of this host
+	to       []string // service: the roles that count; none if the path is for cost only
 	check    check
 }
 
@@ -106,7 +106,7 @@ func Paths() []Path {
 	out := []Path{
 		{Name: "l2", About: "container to container on one switch, transparent network", Limit: "l2",
 			build: transparent, from: "a", src: ap(podA + ":1024"), dst: ap("10.127.130.111:2000"), vary: byPort,
-			to: "b", check: check{dst: pfx("10.127.130.111/32")}},
+			to: []string{"b"}, check: check{dst: pfx("10.127.130.111/32")}},
 		{Name: "l2bridge", About: "container to the wire with the host's MAC, l2bridge network", Limit: "l2",
 			build: bridge("", 0), from: "a", src: ap(podA + ":1024"), dst: ap("203.0.113.64:53"), vary: byAddr,
 			check: check{src: pfx(podA + "/32"), dst: pfx("203.0.113.0/24")}},
@@ -118,7 +118,7 @@ func Paths() []Path {
 			build: natNetwork, from: "a", src: ap("172.16.0.10:1024"), dst: ap("203.0.113.64:53"), vary: byAddr, reversed: true,
 			check: check{src: pfx("203.0.113.0/24"), dst: pfx("172.16.0.10/32")}},
 		{Name: "outboundnat", About: "container to the wire with VFP outbound NAT, known flow", Limit: "napt",
-			build: bridge(outboundNAT, 0), from: "a", src: ap(podA + ":1024"), dst: ap(outside + ":53"), vary: poolNAT, to: "x", check: natted},
+			build: bridge(outboundNAT, 0), from: "a", src: ap(podA + ":1024"), dst: ap(outside + ":53"), vary: poolNAT, to: []string{"x"}, check: natted},
 		{Name: "outboundnat-new", About: "as outboundnat, first packet: port from the pool, layer flow and unified flow", First: true, Limit: "new",
 			build: bridge(outboundNAT, 0), from: "a", src: ap(podA + ":1024"), dst: ap(outside + ":53"), vary: poolNAT, check: natted},
 		{Name: "encap", About: "container to a remote container, VXLAN header put on, out by the wire", Limit: "encap",
@@ -129,7 +129,7 @@ func Paths() []Path {
 			check: check{dst: pfx("10.244.2.20/32")}},
 		{Name: "encap+decap", About: "container to container through both hosts of an overlay", Limit: "encap+decap",
 			build: overlay(false), from: "a", src: ap("10.244.1.10:1024"), dst: ap("10.244.2.20:2000"), vary: byPort, through: []string{"h2"},
-			to: "c0", check: check{dst: pfx("10.244.2.20/32")}},
+			to: []string{"c0"}, check: check{dst: pfx("10.244.2.20/32")}},
 		{Name: "lb-dsr", About: "container to a virtual address, direct server return: destination changes, out by the wire", Limit: "lb",
 			build: service(1), from: "a", src: ap("10.244.1.10:1024"), dst: ap("10.96.10.10:80"), vary: byVIP,
 			check: check{src: pfx("10.244.1.10/32"), dst: pfx("10.244.2.20/30")}},
@@ -147,7 +147,7 @@ func Paths() []Path {
 			check: check{src: pfx(podA + "/32"), dst: pfx("203.0.113.0/24")}})
 	}
 	return append(out, Path{Name: "service", About: "pod to service to remote pod: load balancer, VXLAN, both hosts", Limit: "encap+decap",
-		build: overlay(true), from: "a", src: ap("10.244.1.10:1024"), dst: ap("10.96.10.10:80"), vary: byVIP, through: []string{"h2"}, to: "c0",
+		build: overlay(true), from: "a", src: ap("10.244.1.10:1024"), dst: ap("10.96.10.10:80"), vary: byVIP, through: []string{"h2"}, to: []string{"c0", "c1", "c2", "c3"},
 		check: check{src: pfx("10.244.1.10/32"), dst: pfx("10.244.2.20/30")}})
 }
 
@@ -193,7 +193,7 @@ func names(paths []Path) []string {
 func Catalogue() []reports.BenchPath {
 	var out []reports.BenchPath
 	for _, p := range Paths() {
-		out = append(out, reports.BenchPath{Name: p.Name, About: p.About, Limit: p.Limit, MostFlows: p.vary.flows(), Service: p.to != ""})
+		out = append(out, reports.BenchPath{Name: p.Name, About: p.About, Limit: p.Limit, MostFlows: p.vary.flows(), Service: len(p.to) > 0})
 	}
 	return out
 }
