@@ -159,6 +159,17 @@ type ServiceLatency struct {
 	Count uint64  `json:"count"`
 }
 
+// Remarks are what must be known to read the row.
+func (s ServiceRow) Remarks() []string {
+	var out []string
+	for _, r := range []struct{ name, why string }{{"", s.Skipped}, {"NDR: ", s.NDR.Why}, {"PDR: ", s.PDR.Why}, {"", s.Note}} {
+		if r.why != "" {
+			out = append(out, r.name+r.why)
+		}
+	}
+	return out
+}
+
 // Encode is the benchmark as JSON, as ReadBench reads it.
 func (b *Bench) Encode() ([]byte, error) {
 	text, err := json.MarshalIndent(b, "", "  ")
@@ -185,6 +196,9 @@ func ReadBench(r io.Reader, name string) (*Bench, error) {
 		return nil, fmt.Errorf("%s: schema %d; expected %d, as hnsim bench --format json prints", name, b.Schema, BenchSchema)
 	}
 	for i := range b.Cells {
+		if c := &b.Cells[i]; !(c.NS >= 0 && c.Limit >= 0) {
+			return nil, fmt.Errorf("%s: cells[%d]: times are %v and %v; expected none below zero", name, i, c.NS, c.Limit)
+		}
 		for k, s := range b.Cells[i].Samples {
 			if !(s.NS > 0 && s.Reference > 0) {
 				return nil, fmt.Errorf("%s: cells[%d].samples[%d]: times are %v and %v; expected positive numbers", name, i, k, s.NS, s.Reference)

@@ -70,12 +70,12 @@ func (a *app) root() *cobra.Command {
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return a.prepare(c) },
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.opts.format, "format", "text", "form of the output: `text|json`")
+	flags.StringVar(&a.opts.format, "format", "text", "form of the output: `text|json`; bench has benchstat, too")
 	flags.StringVar(&a.opts.color, "color", "auto", "colour: `auto|always|never`")
 	flags.BoolVarP(&a.opts.quiet, "quiet", "q", false, "say nothing but results")
 	flags.BoolVarP(&a.opts.verbose, "verbose", "v", false, "say more: every scenario, every trace")
 	root.SetHelpCommand(helpCmd())
-	root.AddCommand(a.runCmd(), a.listCmd(), a.explainCmd(), a.traceCmd(), a.diffCmd(), a.validateCmd(), a.serveCmd(), a.execCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd(), a.docsCmd())
+	root.AddCommand(a.runCmd(), a.listCmd(), a.explainCmd(), a.traceCmd(), a.diffCmd(), a.benchCmd(), a.validateCmd(), a.serveCmd(), a.execCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd(), a.docsCmd())
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	sayUsage(root)
 	return root
@@ -86,8 +86,12 @@ func (a *app) prepare(c *cobra.Command) error {
 	if _, err := a.settings(c); err != nil {
 		return err
 	}
-	if f := a.opts.format; f != "text" && f != "json" {
-		return fmt.Errorf("--format is %q: expected text or json", f)
+	forms := []string{"text", "json"}
+	if c.Name() == "bench" {
+		forms = append(forms, "benchstat")
+	}
+	if f := a.opts.format; !slices.Contains(forms, f) {
+		return fmt.Errorf("--format is %q: expected %s", f, strings.Join(forms, " or "))
 	}
 	if a.opts.quiet && a.opts.verbose {
 		return errors.New("--quiet and --verbose exclude each other")

@@ -4,9 +4,14 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/hnsim/hnsim/reports"
 )
+
+var started = time.Now()
+
+func wallTime() time.Duration { return time.Since(started) }
 
 // machine says where this runs.
 func machine() reports.BenchMachine {

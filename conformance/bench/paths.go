@@ -95,9 +95,8 @@ const (
 )
 
 var (
-	byPort  = vary{ports: 60_000, dests: 17, destPorts: true, why: "60,000 ports to 17 ports"}
+	byPort  = vary{ports: 60_000, dests: servicePorts, destPorts: true, why: "60,000 ports to 17"}
 	byAddr  = vary{ports: 7_900, dests: 128, destsFirst: true, why: "7,900 ports to 128 destinations"}
-	byVIP   = vary{ports: 60_000, dests: 17, why: "60,000 ports to 17 virtual addresses"}
 	poolNAT = vary{ports: 60_000, dests: 1, why: "a pool of n ports carries n flows (rule L2B-23), and a host has 64 thousand"}
 )
 
@@ -130,8 +129,11 @@ func Paths() []Path {
 		{Name: "encap+decap", About: "container to container through both hosts of an overlay", Limit: "encap+decap",
 			build: overlay(false), from: "a", src: ap("10.244.1.10:1024"), dst: ap("10.244.2.20:2000"), vary: byPort, through: []string{"h2"},
 			to: []string{"c0"}, check: check{dst: pfx("10.244.2.20/32")}},
-		{Name: "lb-dsr", About: "container to a virtual address, direct server return: destination changes, out by the wire", Limit: "lb",
-			build: service(1), from: "a", src: ap("10.244.1.10:1024"), dst: ap("10.96.10.10:80"), vary: byVIP,
+		{Name: "lb-dsr", About: "container to a virtual address, direct server return, one of four containers on the same host", Limit: "lb",
+			build: local, from: "a", src: ap(podA + ":1024"), dst: ap("10.96.10.10:80"), vary: byPort, to: []string{"c0", "c1", "c2", "c3"},
+			check: check{src: pfx(podA + "/32"), dst: pfx("10.127.130.120/30")}},
+		{Name: "lb-dsr-remote", About: "the same with containers on another l2bridge host: the host routes, out by the wire", Limit: "lb",
+			build: service(1), from: "a", src: ap("10.244.1.10:1024"), dst: ap("10.96.10.10:80"), vary: byPort,
 			check: check{src: pfx("10.244.1.10/32"), dst: pfx("10.244.2.20/30")}},
 		{Name: "lb-snat", About: "container to a virtual address without direct server return: both addresses change", Limit: "napt",
 			build: service(0), from: "a", src: ap("10.244.1.10:1024"), dst: ap("10.96.10.10:80"), vary: poolNAT,
@@ -147,7 +149,7 @@ func Paths() []Path {
 			check: check{src: pfx(podA + "/32"), dst: pfx("203.0.113.0/24")}})
 	}
 	return append(out, Path{Name: "service", About: "pod to service to remote pod: load balancer, VXLAN, both hosts", Limit: "encap+decap",
-		build: overlay(true), from: "a", src: ap("10.244.1.10:1024"), dst: ap("10.96.10.10:80"), vary: byVIP, through: []string{"h2"}, to: []string{"c0", "c1", "c2", "c3"},
+		build: overlay(true), from: "a", src: ap("10.244.1.10:1024"), dst: ap("10.96.10.10:80"), vary: byPort, through: []string{"h2"}, to: []string{"c0", "c1", "c2", "c3"},
 		check: check{src: pfx("10.244.1.10/32"), dst: pfx("10.244.2.20/30")}})
 }
 

@@ -79,6 +79,7 @@ func (t *template) head(to []byte, f, size int) int {
 	n := copy(to, t.frames[size])
 	var m wire.Meta
 	wire.Parse(t.frames[size], &m)
+	m.End = min(m.End, n) // checksums are mended, not computed: the rest is not needed
 	port, dest := t.vary.of(f)
 	dst := m.DstPort
 	if t.vary.destPorts {
@@ -188,7 +189,7 @@ func newReference(sizes []int) *reference {
 	r := &reference{}
 	n := headLen
 	for _, s := range sizes {
-		n = max(n, s)
+		n = max(n, s+headLen) // with the outer headers that some paths bring in
 	}
 	for i := range r.slot {
 		r.slot[i] = make([]byte, n)

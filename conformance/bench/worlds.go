@@ -75,6 +75,7 @@ const (
 	drMAC2       = "00-15-5D-6C-B8-EF"
 	kubeNAT      = `{"Type":"OutBoundNAT","Settings":{"Exceptions":["10.244.0.0/16","10.96.0.0/12"]}}`
 	backendCount = 4
+	servicePorts = 17
 )
 
 func overlayNetwork(own, dr, other, peer, peerDR string) string {
@@ -113,15 +114,28 @@ func overlay(service bool) func(*lab) {
 	}
 }
 
-// serviceDoc is a load balancer with virtual addresses enough for a million
-// flows of one client. flags is 1 for direct server return.
+// serviceDoc is a load balancer with ports enough for a million flows of one
+// client. Its backends tell the ports apart, or answers could not be told
+// apart. flags is 1 for direct server return.
 func serviceDoc(flags int) string {
-	var vips []string
-	for i := range 17 {
-		vips = append(vips, fmt.Sprintf(`"10.96.10.%d"`, 10+i))
+	var mappings []string
+	for i := range servicePorts {
+		mappings = append(mappings, fmt.Sprintf(`{"Protocol":17,"ExternalPort":%d,"InternalPort":%d,"Flags":0}`, 80+i, 8080+i))
 	}
-	return fmt.Sprintf(`{%s,"HostComputeEndpoints":%%s,"FrontendVIPs":[%s],"Flags":%d,
-		"PortMappings":[{"Protocol":17,"ExternalPort":80,"InternalPort":8080,"Flags":0}]}`, version2, strings.Join(vips, ","), flags)
+	return fmt.Sprintf(`{%s,"HostComputeEndpoints":%%s,"FrontendVIPs":["10.96.10.10"],"Flags":%d,"PortMappings":[%s]}`,
+		version2, flags, strings.Join(mappings, ","))
+}
+
+// local is a client and backends on one l2bridge host.
+func local(l *lab) {
+	bridge("", 0)(l)
+	var backends []string
+	for i := range backendCount {
+		name := fmt.Sprintf("c%d", i)
+		l.pod("h1", "br", name, endpoint(name, fmt.Sprintf("00-15-5D-24-00-%02X", 20+i), fmt.Sprintf("10.127.130.%d", 120+i), ""))
+		backends = append(backends, name)
+	}
+	l.balancer("h1", "svc", serviceDoc(1), backends...)
 }
 
 // service is a client on one l2bridge host and backends on the other.

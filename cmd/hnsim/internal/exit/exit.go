@@ -94,6 +94,44 @@ func OfReport(r *reports.Report) int {
 	return OK
 }
 
+// OfBench is the code of a benchmark; a gate lets its verdict decide. A
+// self-test is as it should be when every path was found to be slower.
+func OfBench(b *reports.Bench, gate bool) int {
+	if b.Interrupted {
+		return Interrupted
+	}
+	measured, found, noisy := len(b.Services), true, false
+	for i := range b.Cells {
+		c := &b.Cells[i]
+		if c.Skipped != "" {
+			continue
+		}
+		measured++
+		if b.SelfTest && c.Gate != nil {
+			noisy = noisy || c.Gate.Verdict == reports.BenchInconclusive
+			found = found && c.Gate.Verdict == reports.BenchSlower
+		}
+	}
+	for _, s := range b.Services {
+		if s.Skipped != "" {
+			measured--
+		}
+	}
+	switch {
+	case measured == 0:
+		return NotTested
+	case b.SelfTest && noisy:
+		return Noise
+	case b.SelfTest && !found:
+		return Unexpected
+	case gate && b.Verdict == reports.BenchSlower:
+		return Gate
+	case gate && b.Verdict == reports.BenchInconclusive:
+		return Noise
+	}
+	return OK
+}
+
 // OfDiff is the code of a comparison.
 func OfDiff(d *reports.Diff) int {
 	switch n := d.Totals; {
