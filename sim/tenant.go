@@ -48,6 +48,7 @@ type tenancy struct {
 // vmNIC is a virtual machine's NIC, which moves with it.
 type vmNIC struct {
 	at  *Physical
+	mac wire.MAC
 	nic *fabric.NIC // nil until the machine is there
 }
 
@@ -156,7 +157,7 @@ func (w *World) PlaceVM(physical, vm string, mac wire.MAC) (segment string, err 
 		return "", err
 	}
 	p.info.VMs = append(p.info.VMs, sdn.VM{Name: vm, MAC: mac})
-	w.tenants().vms[vm] = &vmNIC{at: p}
+	w.tenants().vms[vm] = &vmNIC{at: p, mac: mac}
 	return segment, w.ApplyTenants()
 }
 
@@ -187,6 +188,24 @@ func (w *World) MoveVM(vm, to string) error {
 	w.Net.MoveNIC(v.nic, segment)
 	from.UnplugVM(vm)
 	return w.ApplyTenants()
+}
+
+// tenantAddresses are the addresses of a machine's NIC beside its first: those
+// for containers (rule SDN-01). ok is false for machines on no physical host.
+func (w *World) tenantAddresses(vm string) (addrs []netip.Addr, ok bool) {
+	if w.tenancy == nil || w.tenancy.vms[vm] == nil {
+		return nil, false
+	}
+	mac := w.tenancy.vms[vm].mac
+	for _, n := range w.tenancy.ctl.Model().NICs {
+		if n.MAC != mac {
+			continue
+		}
+		for _, c := range n.IPs[1:] {
+			addrs = append(addrs, c.Addr)
+		}
+	}
+	return addrs, true
 }
 
 // SetAgent stops or starts the host agent of a physical host: without it policy

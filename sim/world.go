@@ -136,7 +136,7 @@ func (w *World) AddHost(cfg HostConfig) (*Host, error) {
 		Apply: h.apply,
 		Now:   func() time.Duration { return time.Duration(w.Loop().Now()) },
 		Ports: busyPorts{fh.Ports()},
-		Stats: h.endpointStats,
+		Stats: h.endpointStats, TenantAddresses: func() ([]netip.Addr, bool) { return w.tenantAddresses(cfg.Name) },
 	})
 	if err != nil {
 		return nil, err

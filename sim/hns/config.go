@@ -51,6 +51,10 @@ type Config struct {
 	// service's lock held, once per change, and must not call the service. An
 	// *hcn.Error from it is the operation's answer and undoes the operation.
 	Apply func(next *State) error
+	// TenantAddresses are those that a network controller gave the host for its
+	// containers, in order; ok is false if the host is no tenant's virtual
+	// machine. May be nil (rule SDN-01).
+	TenantAddresses func() (addrs []netip.Addr, ok bool)
 	// Now is the virtual time, for timestamps in documents.
 	Now   func() time.Duration
 	Ports Ports

@@ -53,6 +53,9 @@ func (t *tx) createEndpoint(network, id string, doc *hcn.Endpoint, shape hcn.Sha
 	if err := hcn.ValidateEndpoint(doc, n.Type, t.profile()); err != nil {
 		return nil, err
 	}
+	if err := t.noStatic(n, doc, shape); err != nil {
+		return nil, err
+	}
 	var err error
 	if doc.ID, err = t.chooseID(id, doc.ID, func(id string) bool { return t.next.EndpointByID(id) != nil }); err != nil {
 		return nil, err
@@ -315,6 +318,9 @@ func lastAddr(p netip.Prefix) netip.Addr {
 
 // freeAddress chooses a free address of a subnet: random, not sequential (F.2).
 func (t *tx) freeAddress(n *Network, subnet int) (netip.Addr, error) {
+	if pool, ok := t.tenantPool(n); ok {
+		return t.tenantAddress(n, subnet, pool)
+	}
 	p := n.Subnets[subnet].Prefix
 	hostBits := p.Addr().BitLen() - p.Bits()
 	size := uint64(1) << min(hostBits, 32)

@@ -67,8 +67,11 @@ func (k *compilation) vmPort(h *HostInfo, vm VM, nets map[*VirtualNetwork]*vnet.
 	layers = append(layers, slb.TenantLayers(tenant)...)
 	slices.SortStableFunc(layers, func(a, b vfp.Layer) int { return cmp.Compare(a.Priority, b.Priority) })
 	pc.Program, pc.Blocked = &vfp.Program{Layers: layers}, false
-	if s := k.shaper(n, h); s != nil {
-		pc.Shaper = s
+	pc.Shaper = k.shaper(h.Name+n.Path, n.Mbps)
+	for _, c := range n.IPs {
+		if s := k.shaper(h.Name+c.Path, c.Mbps); s != nil {
+			pc.Limits = append(pc.Limits, vswitch.AddrLimit{Addr: c.Addr, Shaper: s})
+		}
 	}
 	return pc, &p, nil
 }
@@ -199,16 +202,17 @@ func allowAll(own []netip.Addr) []acl.Rule {
 	return []acl.Rule{out, in}
 }
 
-// shaper is the limit of what an interface sends (portSettings.qosSettings).
-func (k *compilation) shaper(n *Interface, h *HostInfo) vswitch.Shaper {
-	if n.Mbps == 0 {
+// shaper is a limit of what an interface or one of its addresses sends
+// (qosSettings); nil if it has none.
+func (k *compilation) shaper(key string, mbps int) vswitch.Shaper {
+	if mbps == 0 {
 		return nil
 	}
-	key, rate := h.Name+n.Path, uint64(n.Mbps)*1000000/8
+	rate := uint64(mbps) * 1000000 / 8
 	s := k.c.shapers[key]
 	switch {
 	case s == nil:
-		s = qos.New(rate, qos.Limits{})
+		s = qos.New(rate, qos.DefaultLimits)
 	case s.Rate() != rate:
 		s = s.WithRate(rate)
 	}

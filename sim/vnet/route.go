@@ -10,17 +10,28 @@ import (
 // routeLayer finds where a packet goes and encapsulates it (rules SDN-05,
 // SDN-07, SDN-11).
 func (n *Network) routeLayer(p *Port) vfp.Layer {
+	var own []netip.Prefix // public addresses that the machine has itself
+	for _, a := range p.Also {
+		own = append(own, netip.PrefixFrom(a, a.BitLen()))
+	}
 	return vfp.Layer{Name: "VNET_ENCAP_LAYER", Priority: LayerPriority, Groups: []vfp.Group{{
 		Name: "VNET_GROUP_ENCAP_OUT", Dir: vfp.Out, Rules: []vfp.Rule{
 			{ID: "REPLICATE", Priority: 100, Match: vfp.Match{Func: toGroup, Note: "broadcast or multicast"},
 				Action: replicate{n, *p}, Terminating: true, Cite: "SDN-07"},
 			{ID: "DIRECT", Priority: 200, Match: vfp.Match{Func: translated, Note: "source is a virtual address"},
 				Action: vfp.ForwardTo{Forward: vfp.Forward{Kind: vfp.ToPA}}, Terminating: true, Cite: "SDN-14"},
+			{ID: "PUBLIC", Priority: 250, Match: vfp.Match{Src: own, Never: len(own) == 0, Func: n.leaves, Note: "destination outside the network"},
+				Action: vfp.ForwardTo{Forward: vfp.Forward{Kind: vfp.ToPA}}, Terminating: true, Cite: "SDN-17"},
 			{ID: "CA_ROUTE", Priority: 300, Match: vfp.Match{Func: isIP, Note: "IP"},
 				Action: routeCA{n, *p}, Terminating: true, Cite: "SDN-05"},
 			{ID: "NO_IP", Priority: 400, Action: vfp.Block{Reason: vfp.DropNoMapping}, Terminating: true, Cite: "SDN-05"},
 		},
 	}}}
+}
+
+// leaves: the destination is in no subnet of the network.
+func (n *Network) leaves(w *vfp.Walk) bool {
+	return w.Fwd.Kind == vfp.ByMAC && w.H.Dst.IsValid() && !n.Inside(w.H.Dst)
 }
 
 func isIP(w *vfp.Walk) bool    { return w.H.Dst.IsValid() }
