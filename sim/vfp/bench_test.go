@@ -48,9 +48,9 @@ func (r *rig) run(first int) {
 	src.Cache.Warm(r.keys[:])
 	for i := range BatchSize {
 		p, k := &r.batch.Pkts[i], &r.keys[i]
-		if e, ok := src.Cache.Lookup(k, p, r.now, gen); ok {
-			e.T.Apply(p)
-			p.OutPort = e.T.Out
+		if t, ok := src.Cache.Lookup(k, p, r.now, gen); ok {
+			t.Apply(p)
+			p.OutPort = t.Out
 			r.hits++
 			continue
 		}

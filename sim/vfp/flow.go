@@ -141,8 +141,8 @@ func (h natHold) release() {
 // Not safe for concurrent use.
 type FlowStore struct {
 	index index // of both keys of every flow: flow id << 1 | side
-	hots  []*[chunkLen]flowHot
-	colds []*[chunkLen]flowCold
+	hots  arena[flowHot]
+	colds arena[flowCold]
 	next  uint32
 	free  []uint32
 	live  int
@@ -170,11 +170,11 @@ func NewFlowStore() *FlowStore {
 func (s *FlowStore) Len() int { return s.live }
 
 func (s *FlowStore) hot(id uint32) *flowHot {
-	return &s.hots[id>>chunkBits][id&(chunkLen-1)]
+	return s.hots.at(id)
 }
 
 func (s *FlowStore) cold(id uint32) *flowCold {
-	return &s.colds[id>>chunkBits][id&(chunkLen-1)]
+	return s.colds.at(id)
 }
 
 // alloc makes a flow that is not in the index yet.
@@ -184,10 +184,8 @@ func (s *FlowStore) alloc() uint32 {
 		id, s.free = s.free[n-1], s.free[:n-1]
 	} else {
 		s.next++
-		if int(id>>chunkBits) == len(s.hots) {
-			s.hots = append(s.hots, new([chunkLen]flowHot))
-			s.colds = append(s.colds, new([chunkLen]flowCold))
-		}
+		s.hots.grow(id)
+		s.colds.grow(id)
 	}
 	if h := s.hot(id); h.gen == 0 {
 		h.gen = 1

@@ -123,10 +123,10 @@ func (l *lab) batch(in PortID, frames ...[]byte) []result {
 
 func (l *lab) process(src *Port, p *Packet, key *Key) result {
 	if l.cached {
-		if e, ok := src.Cache.Lookup(key, p, l.now, l.gen()); ok {
+		if t, ok := src.Cache.Lookup(key, p, l.now, l.gen()); ok {
 			before := append([]byte(nil), p.Bytes()...)
-			r := l.outcome(p, e.T.Apply(p), e.T.Out)
-			if err := checkQuick(src.Cache, before, key, e, r); err != nil {
+			r := l.outcome(p, t.Apply(p), t.Out)
+			if err := checkQuick(src.Cache, before, key, t, r); err != nil {
 				panic(err)
 			}
 			r.hit = true

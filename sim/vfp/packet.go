@@ -40,6 +40,10 @@ const (
 // encapsulation (Ethernet+VLAN+IPv6+UDP+VXLAN).
 const Headroom = 80
 
+// bufLen is the length of a buffer for frames of usual size. Buffers that lie a
+// power of two apart would share few sets of the cache.
+const bufLen = 2688
+
 // Packet is one frame in a buffer with headroom, so that encapsulation
 // prepends without copying. The owner of the batch owns the buffer; a stage
 // that keeps a frame beyond its call copies it.
@@ -67,7 +71,7 @@ func NewPacket(frame []byte) *Packet {
 func (p *Packet) Reset(frame []byte) {
 	need := Headroom + len(frame)
 	if cap(p.buf) < need {
-		p.buf = make([]byte, max(need, 2048))
+		p.buf = make([]byte, max(need, bufLen))
 	}
 	p.buf = p.buf[:cap(p.buf)]
 	p.off, p.end = Headroom, need

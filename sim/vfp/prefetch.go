@@ -12,21 +12,17 @@ type lines struct {
 	at [maxLines]uintptr
 }
 
-const maxLines = 4 * BatchSize
+// maxLines is more than a batch has; a power of two.
+const maxLines = 16 * BatchSize
 
-// add notes the line of p, and begins when there are many.
+// add notes the line of p.
 func (l *lines) add(p unsafe.Pointer) {
-	if l.n == maxLines {
-		l.prefetch()
-	}
 	l.at[l.n&(maxLines-1)] = uintptr(p)
 	l.n++
 }
 
 // prefetch asks for all lines at once and forgets them.
 func (l *lines) prefetch() {
-	if l.n > 0 {
-		prefetch(&l.at, l.n)
-	}
+	prefetch(&l.at, min(l.n, maxLines))
 	l.n = 0
 }

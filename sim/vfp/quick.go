@@ -23,7 +23,7 @@ type quick struct {
 	mac1         uint32 // the rest of the source MAC
 	ports        uint32 // source << 16 | destination
 	out          PortID
-	limit        uint32 // longest frame that may leave; 0: the outcome is not quick
+	limit        uint16 // longest frame that may leave; 0: the outcome is not quick
 	ipSum, l4Sum uint16 // folded wire.Delta, hops included
 	entropy      uint16
 	ttl          uint8 // hops to take off
@@ -80,7 +80,7 @@ func (q *quick) prepare(k *Key, t *Transposition) {
 		// The TTL is the high byte of its word; how much it was does not matter.
 		q.ipSum = wire.Fold(uint64(q.ipSum) + 0xffff - uint64(t.DecTTL)<<8)
 	}
-	q.encap, q.entropy, q.out, q.limit = t.encap, t.entropy, t.Out, t.Straight
+	q.encap, q.entropy, q.out, q.limit = t.encap, t.entropy, t.Out, uint16(min(t.Straight, 0xffff))
 	if t.set != 0 || t.DecTTL > 0 {
 		q.kind |= quickChange
 	}
@@ -219,20 +219,13 @@ func (k *Key) Unplain() { k.plain = false }
 // for the packet: then Carry carries it out. Otherwise nothing has happened, and
 // the packet has to be parsed and looked up.
 func (c *Cache) Quick(k *Key, p *Packet, now int64, gen uint64) *Entry {
-	var e *Entry
-	if k.hint != 0 {
-		if n := c.v4.node(k.hint - 1); n.key == key4(k.words[:4]) {
-			e = &n.e
-		}
-	}
+	e := c.find4(k)
 	if e == nil {
-		if e = c.v4.Find(k.hash, (*key4)(k.words[:4])); e == nil {
-			return nil
-		}
+		return nil
 	}
 	q := &e.quick
 	n, room := uint32(p.end-p.off), p.off
-	if e.gen != uint32(gen) || e.maxLen > 0 && n > e.maxLen {
+	if e.gen != uint32(gen) || e.maxLen > 0 && n > uint32(e.maxLen) {
 		return nil
 	}
 	if q.kind&quickDecap != 0 {
@@ -244,10 +237,10 @@ func (c *Cache) Quick(k *Key, p *Packet, now int64, gen uint64) *Entry {
 			return nil
 		}
 	}
-	if n > q.limit || q.ttl > 0 && p.buf[p.off+int(k.at)+22] <= q.ttl {
+	if n > uint32(q.limit) || q.ttl > 0 && p.buf[p.off+int(k.at)+22] <= q.ttl {
 		return nil
 	}
-	if e.nRefs|e.nWatch != 0 && !c.holds(e, now, k.flags) {
+	if e.nRefs|e.nWatch != 0 && !c.holds(c.refsOf(e, k), int(e.nRefs), now, k.flags) {
 		return nil
 	}
 	return e
@@ -259,13 +252,7 @@ func (e *Entry) Out() PortID { return e.quick.out }
 // Carry records a plain packet, for which Quick returned the entry, with the
 // layer flows that it belongs to, and changes it. Its Meta stays as it was.
 func (c *Cache) Carry(e *Entry, k *Key, p *Packet, now int64) {
-	for _, r := range e.refs[:e.nRefs] {
-		c.store.hot(r.id>>1).touch(now, uint8(r.id&1), k.flags)
-	}
-	e.seen = now
-	e.Packets++
-	e.Bytes += uint64(p.end - p.off)
-	c.Stats.Hits++
+	c.record(e, c.refsOf(e, k), k, now, p.end-p.off)
 	c.Stats.Quick++
 	q := &e.quick
 	if q.kind&quickDecap != 0 {

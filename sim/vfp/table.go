@@ -1,17 +1,17 @@
 package vfp
 
-// A Table is a bounded hash table for flows. Entries lie in chunks that never
+// A Table is a bounded hash table for flows. Entries lie in an arena and never
 // move, so a pointer to an entry stays good while it lives.
 //
 // Not safe for concurrent use. Order of entries is that of their identifiers,
 // which follow from the sequence of operations alone.
 type Table[K comparable, E any] struct {
 	index
-	chunks []*[chunkLen]node[K, E]
-	next   uint32   // identifiers handed out so far
-	free   []uint32 // of deleted entries, last in first out
-	limit  int
-	hand   uint32 // sweep position
+	nodes arena[node[K, E]]
+	next  uint32   // identifiers handed out so far
+	free  []uint32 // of deleted entries, last in first out
+	limit int
+	hand  uint32 // sweep position
 }
 
 type node[K comparable, E any] struct {
@@ -20,11 +20,6 @@ type node[K comparable, E any] struct {
 	tag  uint32
 	live bool
 }
-
-const (
-	chunkBits = 8
-	chunkLen  = 1 << chunkBits
-)
 
 // NewTable makes a table of at most limit entries (at least one).
 func NewTable[K comparable, E any](limit int) *Table[K, E] {
@@ -40,11 +35,12 @@ func (t *Table[K, E]) Len() int { return t.count }
 func (t *Table[K, E]) Full() bool { return t.count >= t.limit }
 
 func (t *Table[K, E]) node(id uint32) *node[K, E] {
-	return &t.chunks[id>>chunkBits][id&(chunkLen-1)]
+	return t.nodes.at(id)
 }
 
-// find returns the node of a key, or nil. tag is tagOf of the key's hash.
-func (t *Table[K, E]) find(tag uint32, key *K) *node[K, E] {
+// find returns the node of a key and its number, or nil. tag is tagOf of the
+// key's hash.
+func (t *Table[K, E]) find(tag uint32, key *K) (*node[K, E], uint32) {
 	slots, mask := t.slots, t.mask
 	for i := tag & mask; ; i = (i + 1) & mask {
 		s := slots[i]
@@ -53,31 +49,31 @@ func (t *Table[K, E]) find(tag uint32, key *K) *node[K, E] {
 		}
 		if s.tag == tag {
 			if n := t.node(s.ref - 1); n.key == *key {
-				return n
+				return n, s.ref - 1
 			}
 		}
 	}
 	if t.old == nil {
-		return nil
+		return nil, noID
 	}
 	return t.findOld(tag, key)
 }
 
-func (t *Table[K, E]) findOld(tag uint32, key *K) *node[K, E] {
+func (t *Table[K, E]) findOld(tag uint32, key *K) (*node[K, E], uint32) {
 	slots, mask, i := t.oldSlots(tag)
 	for ; slots[i].ref != 0; i = (i + 1) & mask {
 		if s := slots[i]; s.tag == tag && s.ref != refMoved {
 			if n := t.node(s.ref - 1); n.key == *key {
-				return n
+				return n, s.ref - 1
 			}
 		}
 	}
-	return nil
+	return nil, noID
 }
 
 // Find returns the entry of key, whose hash is given, or nil.
 func (t *Table[K, E]) Find(hash uint64, key *K) *E {
-	n := t.find(tagOf(hash), key)
+	n, _ := t.find(tagOf(hash), key)
 	if n == nil {
 		return nil
 	}
@@ -96,9 +92,7 @@ func (t *Table[K, E]) Insert(hash uint64, key *K) (*E, uint32) {
 		id, t.free = t.free[n-1], t.free[:n-1]
 	} else {
 		t.next++
-		if int(id>>chunkBits) == len(t.chunks) {
-			t.chunks = append(t.chunks, new([chunkLen]node[K, E]))
-		}
+		t.nodes.grow(id)
 	}
 	n := t.node(id)
 	n.key, n.tag, n.live = *key, tagOf(hash), true
@@ -120,13 +114,13 @@ func (t *Table[K, E]) Delete(id uint32) {
 
 // sweep looks at up to n identifiers, beginning where the last sweep ended,
 // and deletes the entries for which dead holds. It reports how many.
-func (t *Table[K, E]) sweep(n int, dead func(*E) bool) int {
+func (t *Table[K, E]) sweep(n int, dead func(id uint32, e *E) bool) int {
 	deleted := 0
 	for n = min(n, int(t.next)); n > 0; n-- {
 		if t.hand >= t.next {
 			t.hand = 0
 		}
-		if nd := t.node(t.hand); nd.live && dead(&nd.e) {
+		if nd := t.node(t.hand); nd.live && dead(t.hand, &nd.e) {
 			t.Delete(t.hand)
 			deleted++
 		}

@@ -97,7 +97,7 @@ func TestSweepVisitsEveryEntryOnce(t *testing.T) {
 	}
 	var seen []uint64
 	for range 10 {
-		tab.sweep(100, func(e *uint64) bool {
+		tab.sweep(100, func(_ uint32, e *uint64) bool {
 			seen = append(seen, *e)
 			return *e%2 == 0
 		})

@@ -69,7 +69,7 @@ type run struct {
 func (r *run) take(in *port, from, to int) {
 	s, b := r.s, r.b
 	keys := s.keys[from:to]
-	cached := in != nil && !s.noCache && s.snap.vfp
+	cached := in != nil && !s.noCache
 	if cached {
 		r.keys(in, from, to)
 	} else {

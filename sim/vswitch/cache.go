@@ -20,26 +20,26 @@ const (
 
 // cached finishes the packet from the cache, if its flow is there.
 func (s *Switch) cached(f *transit, p *vfp.Packet) bool {
-	if s.noCache || !s.snap.vfp {
+	if s.noCache {
 		return false
 	}
-	e, ok := f.in.run.vfp.Cache.Lookup(f.key, p, f.now, s.gen)
+	t, ok := f.in.run.vfp.Cache.Lookup(f.key, p, f.now, s.gen)
 	if !ok {
 		return false
 	}
 	if f.trace != nil {
-		f.trace.Add(vfp.Record{Kind: vfp.TraceCacheHit, Now: f.now, ID: p.ID, Port: f.in.cfg.ID, Dir: vfp.Out, Note: e.T.String()})
+		f.trace.Add(vfp.Record{Kind: vfp.TraceCacheHit, Now: f.now, ID: p.ID, Port: f.in.cfg.ID, Dir: vfp.Out, Note: t.String()})
 	}
-	out := e.T.Out
-	x := exit{dst: s.snap.port(out & maxPortID), toPA: out&outToPA != 0, untag: out&outUntag != 0, tooBig: e.T.TooBig}
-	s.finish(f, p, &x, e.T.Apply(p))
+	out := t.Out
+	x := exit{dst: s.snap.port(out & maxPortID), toPA: out&outToPA != 0, untag: out&outUntag != 0, tooBig: t.TooBig}
+	s.finish(f, p, &x, t.Apply(p))
 	return true
 }
 
 // install remembers the outcome t of a walk that ended at x. Call it before
 // the packet changes.
 func (s *Switch) install(f *transit, w *vfp.Walk, t *vfp.Transposition, x *exit) {
-	if s.noCache || !s.snap.vfp || !f.stable || !vfp.Cachable(w) {
+	if s.noCache || !f.stable || !vfp.Cachable(w) {
 		return
 	}
 	t.Out, t.TooBig, t.Straight = x.dst.cfg.ID, x.tooBig, s.straight(f, t, x)
