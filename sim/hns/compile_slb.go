@@ -136,7 +136,7 @@ func (x *external) balanceWire() []vfp.Layer {
 }
 
 // balanceHost is load balancing for the node's own connections (rules LB-13,
-// LB-14).
+// LB-14, LB-17).
 func (x *external) balanceHost() []vfp.Layer {
 	k := &x.c.Profile.Knobs
 	var node []netip.Prefix
@@ -144,7 +144,9 @@ func (x *external) balanceHost() []vfp.Layer {
 		node = append(node, netip.PrefixFrom(a, a.BitLen()))
 	}
 	return slb.HostLayers(frontendsFor(x.allServices(), func(s *service) bool {
-		return s.DSR && k.HostToClusterIP || s.routed && k.LocalNodePort
+		// What is private to a network is not the node's, unless it says so (rule
+		// LB-17).
+		return s.DSR && k.HostToClusterIP && !s.ilb || s.routed && k.LocalNodePort
 	}), node)
 }
 
