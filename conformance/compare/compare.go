@@ -93,6 +93,9 @@ func (c *comparison) apart(line int, left bool) {
 func (c *comparison) step(a, b *Step) bool {
 	c.command = a.Command
 	c.line, c.ping, c.injected = a.Line, "", map[string]bool{}
+	if slices.ContainsFunc(a.Calls, func(call Call) bool { return call.Do != nil }) {
+		c.fixed.forgetNumbers()
+	}
 	for i := range min(len(a.Calls), len(b.Calls)) {
 		c.forgetPorts(c.fixed.learn(&a.Calls[i], &b.Calls[i]))
 		c.prepare(&a.Calls[i], &b.Calls[i])

@@ -181,6 +181,11 @@ func (c *documentPair) leaf(path, l, r string) {
 		c.rows = append(c.rows, reports.FieldPair{Field: path, Left: l, Right: r, State: state, Note: note})
 		return
 	}
+	if l != r && isTime(path) {
+		state, note := c.free(normTimes)
+		c.rows = append(c.rows, reports.FieldPair{Field: path, Left: l, Right: r, State: state, Note: note})
+		return
+	}
 	state, note := c.text(l, r)
 	if state == reports.FieldDiffers && note == "" {
 		state, note = c.chosen(path, l, r)
@@ -191,6 +196,12 @@ func (c *documentPair) leaf(path, l, r string) {
 		}
 	}
 	c.rows = append(c.rows, reports.FieldPair{Field: path, Left: l, Right: r, State: state, Note: note})
+}
+
+// isTime reports whether a member says when something happened.
+func isTime(path string) bool {
+	name := path[strings.LastIndexByte(path, '.')+1:]
+	return name == "LastUpdateTime" || name == "CreateProcessingStartTime"
 }
 
 // chosen compares values that the service chooses where nobody asked for one:

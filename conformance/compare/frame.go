@@ -77,6 +77,7 @@ func (d *draft) frames(left, right []byte) (rows []reports.FieldPair, equal bool
 			}
 		}
 	}
+	f.remainder()
 	f.excuse()
 	f.checksums()
 	for i := range f.rows {
@@ -85,6 +86,37 @@ func (d *draft) frames(left, right []byte) (rows []reports.FieldPair, equal bool
 		}
 	}
 	return f.rows, true
+}
+
+// remainder compares the bytes that are in no field, such as reserved ones.
+func (f *framePair) remainder() {
+	l, r := f.l.remainder(), f.r.remainder()
+	state := reports.FieldSame
+	if string(l) != string(r) {
+		state = reports.FieldDiffers
+	}
+	if len(l)+len(r) > 0 {
+		f.row("reserved", printable(l), printable(r), state, "")
+	}
+}
+
+// remainder are the bytes of a frame that no field covers.
+func (v *view) remainder() []byte {
+	covered := make([]bool, len(v.frame))
+	for _, layer := range v.layers {
+		for _, field := range layer.Fields {
+			for i := field.Off; i < min(field.Off+field.Len, len(covered)); i++ {
+				covered[i] = true
+			}
+		}
+	}
+	var out []byte
+	for i, c := range covered {
+		if !c {
+			out = append(out, v.frame[i])
+		}
+	}
+	return out
 }
 
 // excuse looks away from fields that are known to differ.
@@ -264,9 +296,12 @@ func (f *framePair) checksums() {
 			row.State, row.Note = f.free(normTunnel)
 			continue
 		}
-		// What an error quotes cannot be checked; it may differ only if
-		// something else in it does.
+		// What an error quotes cannot be checked, nor what a fragment has the
+		// beginning of; it may differ only if something else in it does.
 		unexplained := strings.Contains(row.Field, "quoted.") && !f.differsIn(row.Field[:strings.Index(row.Field, "quoted.")+len("quoted.")])
+		if strings.Contains(f.l.value(prefix+"ip", "flags"), "MF") && row.Field != prefix+"ip.checksum" {
+			unexplained = unexplained || !f.differsIn(prefix)
+		}
 		if lw == rw && ln == rn && !unexplained && f.on(normChecksums) {
 			row.State, row.Note = reports.FieldNormalised, normChecksums
 			f.use(normChecksums)
