@@ -50,7 +50,7 @@ func (d *Differ) addDeclared(b backends.Deviator, env Env) error {
 	return nil
 }
 
-// deviations says of every line what it explains, and whether it still does. A
+// deviations says of every line about the selection what it explains, and whether it still does. A
 // line is stale if everything that it names was compared and nothing differs;
 // one about flaky scenarios or about what is left out never is.
 func (d *Differ) deviations(all []reports.Comparison) []reports.Deviation {
@@ -61,12 +61,15 @@ func (d *Differ) deviations(all []reports.Comparison) []reports.Deviation {
 	out := make([]reports.Deviation, 0, len(d.lines))
 	for _, e := range d.lines {
 		v := reports.Deviation{Expectation: *expectationOf(e), Select: e.Select.Text}
-		agree := 0
+		agree, compared := 0, 0
 		for _, s := range d.sides[0].catalogue {
 			if d.expect[s] != e {
 				continue
 			}
 			v.Covered++
+			if _, ok := verdicts[s.ID]; ok {
+				compared++
+			}
 			switch verdicts[s.ID] {
 			case reports.KnownDiffer:
 				v.Differ = append(v.Differ, s.ID)
@@ -78,6 +81,9 @@ func (d *Differ) deviations(all []reports.Comparison) []reports.Deviation {
 		// observations may agree all the same.
 		about := e.Kind == ExpectDiffer || e.Kind == ExpectFail && !e.declared
 		v.Stale = about && agree == v.Covered
+		if compared == 0 {
+			continue // about what was not selected
+		}
 		out = append(out, v)
 	}
 	return out
