@@ -26,6 +26,8 @@ type Recording struct {
 	// Worlds are in the order in which they were opened, by scenario. Worlds
 	// that were opened without one are under "".
 	Worlds map[string][]*World
+	// Torn is not nil if the file ends before its last line.
+	Torn *TornError
 }
 
 // World is the record of one world.
@@ -143,6 +145,7 @@ func (r *reader) torn(cause error) (*Recording, error) {
 			e.Last = w.Scenario
 		}
 	}
+	r.rec.Torn = e
 	return r.rec, e
 }
 

@@ -22,8 +22,15 @@ type Backend struct {
 // opened counts the worlds that were opened of each scenario: the second
 // request gets the second world that was recorded.
 type opened struct {
-	mu sync.Mutex
-	n  map[string]int
+	mu   sync.Mutex
+	n    map[string]int
+	lost map[string]bool // scenarios that asked for what a torn recording has lost
+}
+
+func (o *opened) lose(scenario string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lost[scenario] = true
 }
 
 var (
@@ -36,7 +43,7 @@ var (
 
 // New makes a backend of a recording.
 func New(rec *recording.Recording) *Backend {
-	return &Backend{rec: rec, opened: &opened{n: map[string]int{}}}
+	return &Backend{rec: rec, opened: &opened{n: map[string]int{}, lost: map[string]bool{}}}
 }
 
 // Name is "replay".
@@ -51,6 +58,15 @@ func (b *Backend) Deviations() (file string, text []byte) {
 		return d.File, []byte(d.Text)
 	}
 	return "", nil
+}
+
+// Lost are the scenarios so far that asked for something which is not there,
+// and may have been in the part that a torn recording has lost. They were not
+// tested.
+func (b *Backend) Lost() []string {
+	b.opened.mu.Lock()
+	defer b.opened.mu.Unlock()
+	return slices.Sorted(maps.Keys(b.opened.lost))
 }
 
 // Header says what was recorded.
@@ -80,6 +96,10 @@ func (b *Backend) ForScenario(name string) backends.Backend {
 // A world of another configuration is none that was recorded.
 func (b *Backend) Open(_ context.Context, cfg backends.WorldConfig) (backends.World, error) {
 	worlds := b.rec.Worlds[b.scenario]
+	if len(worlds) == 0 && b.rec.Torn != nil {
+		b.opened.lose(b.scenario)
+		return nil, absent("it is torn behind line %d, before any world of %s", b.rec.Torn.Lines, b.scenario)
+	}
 	if len(worlds) == 0 {
 		return nil, &backends.UnansweredError{Msg: fmt.Sprintf("not in the recording: it has no world of %s", b.scenario)}
 	}
@@ -91,7 +111,14 @@ func (b *Backend) Open(_ context.Context, cfg backends.WorldConfig) (backends.Wo
 	if what := changed(rec.Config, cfg); what != "" {
 		return nil, absent("a world with %s", what)
 	}
-	return &world{rec: rec}, nil
+	w := &world{rec: rec}
+	if torn := b.rec.Torn; torn != nil && !rec.Complete {
+		w.torn = func() string {
+			b.opened.lose(b.scenario)
+			return fmt.Sprintf("is torn behind line %d,", torn.Lines)
+		}
+	}
+	return w, nil
 }
 
 // changed says how a configuration differs from the recorded one, if it does in

@@ -16,6 +16,7 @@ type world struct {
 	seen []backends.Observation
 	now  time.Duration
 	lost error // once a call is not in the recording, none that follows is
+	torn func() string
 }
 
 // next answers a call that changes something: it must be what was recorded
@@ -29,7 +30,11 @@ func (w *world) next(c recording.Call) (*recording.Entry, error) {
 	}
 	switch {
 	case w.at == len(w.rec.Entries):
-		w.lost = absent("it ends before %s", c)
+		ends := "ends"
+		if w.torn != nil && c != recording.Close() { // by then everything has been answered
+			ends = w.torn()
+		}
+		w.lost = absent("it %s before %s", ends, c)
 	case w.rec.Entries[w.at].Call != c:
 		w.lost = absent("it goes on with %s, asked for is %s", w.rec.Entries[w.at].Call, c)
 	default:

@@ -67,7 +67,7 @@ rule, that hold for one of the sides. A line of which nothing differs any more c
 like a difference.
 
 Exit codes: 0 nothing differs that is not known, 1 something does, 2 usage, 3 nothing
-could be compared.`,
+could be compared, or a scenario is in the part that a torn recording has lost.`,
 		Example: `  hnsim diff --left sim@ws2019 --right sim 'nat/**'
   hnsim diff --left sim --right mine.hnsrec --html diff.html
   hnsim diff --left sim --right sim,seed=2 --strict timestamps`,
@@ -131,10 +131,7 @@ func (a *app) runDiff(c *cobra.Command, args []string, f *diffFlags) error {
 		}
 		a.talk("page  %s\n", f.html)
 	}
-	if code := exit.OfDiff(out); code != exit.OK {
-		return &exit.Error{Code: code}
-	}
-	return nil
+	return a.outcome(exit.OfDiff(out), cfg.Left.Backend, cfg.Right.Backend)
 }
 
 func (a *app) printDiff(d *reports.Diff, took time.Duration) error {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/backends/recording"
 	"github.com/hnsim/hnsim/backends/replay"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/buildinfo"
@@ -33,6 +34,31 @@ func (a *app) openReplay(file string) (*replay.Backend, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return replay.New(rec), nil
+}
+
+// outcome is the code of what came out, or 3 where all would be well and a side
+// is a torn recording that was asked for what it has lost.
+func (a *app) outcome(code int, sides ...backends.Backend) error {
+	for _, b := range sides {
+		r, ok := b.(*replay.Backend)
+		if !ok || len(r.Lost()) == 0 {
+			continue
+		}
+		const shown = 5
+		lost := r.Lost()
+		more := ""
+		if n := len(lost); n > shown {
+			more = fmt.Sprintf(" and %d more", n-shown)
+		}
+		fmt.Fprintf(a.err, "hnsim: the recording is torn: %s%s cannot be told from it\n", strings.Join(lost[:min(len(lost), shown)], ", "), more)
+		if code == exit.OK {
+			code = exit.NotTested
+		}
+	}
+	if code == exit.OK {
+		return nil
+	}
+	return &exit.Error{Code: code}
 }
 
 // likeRecorded gives a run of a recording the settings that it was recorded

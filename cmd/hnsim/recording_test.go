@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/hnsim/hnsim/backends/recording"
 )
 
 func TestARecordingGivesTheSameResultsAgain(t *testing.T) {
@@ -45,6 +49,62 @@ func TestWhatARecordingLacksIsSkippedAndSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	hnsim(t, nil, "run", "--backend", "replay:torn.hnsrec", passes).check(t, 0, "", "worlds in it are complete")
+}
+
+// tear cuts a recording right behind some complete worlds.
+func tear(t *testing.T, file, torn string, complete int) {
+	t.Helper()
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := 1; cut < len(whole); cut++ {
+		var e *recording.TornError
+		if _, err := recording.Read(bytes.NewReader(whole[:cut])); !errors.As(err, &e) || e.Complete != complete {
+			continue
+		}
+		if err := os.WriteFile(torn, whole[:cut], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Fatal("nowhere to tear it")
+}
+
+// What is complete in a torn recording is used; who asks for what it has lost
+// hears that, with code 3.
+func TestATornRecordingIsUsedAsFarAsItGoes(t *testing.T) {
+	passes, fails := mine(t, "passes.txtar"), mine(t, "fails.txtar")
+	t.Chdir(t.TempDir())
+	hnsim(t, nil, "run", "--record", "r.hnsrec", "--parallel", "1", passes, fails)
+	tear(t, "r.hnsrec", "torn.hnsrec", 1)
+
+	const torn, lost = "the recording is torn behind line ", "cannot be told from it"
+	there, gone := passes, fails
+	if r := hnsim(t, nil, "diff", "--left", "sim", "--right", "torn.hnsrec", there); r.code != 0 {
+		there, gone = gone, there // recorded in another order
+	}
+	for _, tt := range []struct {
+		name  string
+		files []string
+		code  int
+		want  string
+	}{
+		{"what is complete", []string{there}, 0, torn},
+		{"what is lost", []string{gone}, 3, torn},
+		{"both", []string{there, gone}, 3, lost},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := hnsim(t, nil, append([]string{"diff", "--left", "sim", "--right", "torn.hnsrec"}, tt.files...)...)
+			r.check(t, tt.code, "", tt.want)
+			if strings.Contains(r.errOut, lost) != (tt.code == 3) {
+				t.Errorf("stderr: %s", r.errOut)
+			}
+		})
+	}
+	hnsim(t, nil, "run", "--record", "r.hnsrec", passes)
+	tear(t, "r.hnsrec", "torn.hnsrec", 0)
+	hnsim(t, nil, "run", "--backend", "replay:torn.hnsrec", passes).check(t, 3, "", lost)
 }
 
 func TestRecordingsThatMakeNoSenseAreUsageErrors(t *testing.T) {

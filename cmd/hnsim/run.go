@@ -114,10 +114,7 @@ func (a *app) runRun(c *cobra.Command, args []string, f *runFlags) error {
 	if err := errors.Join(errs...); err != nil {
 		return exit.With(exit.NotTested, fmt.Errorf("the reports are incomplete: %w", err))
 	}
-	if code := exit.OfReport(rep); code != exit.OK {
-		return &exit.Error{Code: code}
-	}
-	return nil
+	return a.outcome(exit.OfReport(rep), cfg.Backend)
 }
 
 func (a *app) runConfig(args []string, f *runFlags) (conformance.Config, error) {
