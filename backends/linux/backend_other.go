@@ -15,6 +15,9 @@ func Isolate(context.Context) (code int, ran bool, err error) { return 0, false,
 // Check says that this is not Linux.
 func Check() string { return "the linux backend needs Linux; this is " + runtime.GOOS }
 
+// Leftovers are none: nothing was ever made here.
+func Leftovers(...string) ([]*Leftover, error) { return nil, nil }
+
 func open(context.Context, backends.WorldConfig) (backends.World, error) {
 	return nil, unsupported("the linux backend needs Linux; this is %s", runtime.GOOS)
 }

@@ -94,7 +94,12 @@ func (s *space) with(name, what string, f func(netlink.Link) error) error {
 	return nil
 }
 
-func (s *space) up(name string) error { return s.with(name, "bringing up", s.nl.LinkSetUp) }
+// up finishes a device: it gets its owner's alias and goes up.
+func (s *space) up(name string) error {
+	return s.with(name, "bringing up", func(l netlink.Link) error {
+		return errors.Join(s.nl.LinkSetAlias(l, Owner), s.nl.LinkSetUp(l))
+	})
+}
 
 func (s *space) remove(name string) error { return s.with(name, "removal", s.nl.LinkDel) }
 

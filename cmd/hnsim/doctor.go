@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/spf13/cobra"
 
+	"github.com/hnsim/hnsim/backends/linux"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/buildinfo"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/health"
@@ -10,13 +14,21 @@ import (
 
 func (a *app) doctorCmd() *cobra.Command {
 	var backend, profile, out string
+	var clean bool
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "check whether this machine can run what you will ask for",
 		Long: `Check this program, the backend and the machine. Every check says ok, warn (something
-optional is missing) or FAIL, and how to mend it. Exit code 3 if any fails.`,
+optional is missing) or FAIL, and how to mend it. Exit code 3 if any fails.
+
+With --clean it looks for what a killed run of the linux backend could have left behind
+instead (processes, devices, rules of nftables, half written files), removes it and says
+what it was. Exit code 3 if something could not be removed.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if clean {
+				return a.clean(out)
+			}
 			b, err := a.backend(backend)
 			if err != nil {
 				return err
@@ -40,5 +52,36 @@ optional is missing) or FAIL, and how to mend it. Exit code 3 if any fails.`,
 	c.Flags().StringVar(&backend, "backend", "sim", "`name` of the backend to check: sim, linux")
 	c.Flags().StringVar(&profile, "profile", defaultProfile, "build `profile` to open a world with")
 	c.Flags().StringVar(&out, "out", "hnsim-out", "`folder` that run would write to")
+	c.Flags().BoolVar(&clean, "clean", false, "remove what killed runs have left behind")
 	return c
+}
+
+// removal is a leftover and what became of it.
+type removal struct {
+	*linux.Leftover
+	Error string `json:"error,omitempty"`
+}
+
+// clean removes what killed runs have left.
+func (a *app) clean(out string) error {
+	found, err := linux.Leftovers(out)
+	done := make([]removal, len(found))
+	for i, l := range found {
+		done[i].Leftover = l
+		if e := l.Remove(); e != nil {
+			done[i].Error, err = e.Error(), errors.Join(err, e)
+		}
+	}
+	if a.opts.format == "json" {
+		return errors.Join(a.json(done), exit.With(exit.NotTested, err))
+	}
+	for i := range done {
+		if done[i].Error == "" {
+			fmt.Fprintln(a.out, "removed", done[i].Leftover)
+		}
+	}
+	if len(found) == 0 && err == nil {
+		fmt.Fprintln(a.out, "nothing left behind")
+	}
+	return exit.With(exit.NotTested, err)
 }
