@@ -78,6 +78,15 @@ func (s *store) createBalancer(id string, body json.RawMessage) (string, error) 
 	return doc.ID, nil
 }
 
+// forgetBackend drops the references to an endpoint that is gone; a load
+// balancer without any stays, and does nothing (rule LB-09, section B.9).
+func (s *store) forgetBackend(e *endpoint) {
+	for _, b := range s.balancers {
+		b.backends = without(b.backends, func(o *endpoint) bool { return o == e })
+		b.doc.HostComputeEndpoints = without(b.doc.HostComputeEndpoints, func(id string) bool { return hcn.SameID(id, e.doc.ID) })
+	}
+}
+
 // checkFronts refuses an address, protocol and port that another load balancer
 // has (rule LB-18).
 func (s *store) checkFronts(b *balancer) error {

@@ -59,7 +59,7 @@ func (h *host) balance(pre, out, post *chain) []dnatMap {
 				return f.spreadOver(m)
 			}
 			choice := choose(b.backends, "")
-			pre.add(mark(diverted), f.to(), choice)
+			pre.add(marked(diverted), f.to(), choice)
 			// With DSR strangers are served by pods of this host only: nobody
 			// undoes the translation of another host's answer (rule LB-12).
 			serving := b.backends
@@ -71,11 +71,18 @@ func (h *host) balance(pre, out, post *chain) []dnatMap {
 			}
 			if h.store.profile.Knobs.HostToClusterIP && !f.internalOnly {
 				out.add(f.to(), choice)
+				for _, n := range h.store.networks {
+					if n.kind == hcn.NAT { // WinNAT makes its connections the host's own
+						pre.add(iif(n.bridge), f.to(), choice)
+					}
+				}
 			}
 			if !b.direct() && b.source().IsValid() {
 				for _, e := range b.backends {
-					// The host's own connections have that address already.
 					other := notPayload(network3, 12, b.source().AsSlice())
+					for _, a := range h.publicAddresses() {
+						other = append(other, notPayload(network3, 12, a.AsSlice())...) // the host's own connections keep theirs
+					}
 					post.add(ctStatus(dstNAT), askedFor(f.vip), other, ipDst(single(e.ipv4())), l4proto(f.proto), dstPorts(f.internal, f.internal),
 						natTo(expr.NATTypeSourceNAT, b.source(), firstDynamicPort, lastPort))
 				}
@@ -130,7 +137,7 @@ type dnatMap struct {
 	to   []netip.Addr
 }
 
-func (m *dnatMap) addTo(c *nftables.Conn, t *nftables.Table) error {
+func (m dnatMap) addTo(c *nftables.Conn, t *nftables.Table) error {
 	var elements []nftables.SetElement
 	for i, a := range m.to {
 		elements = append(elements, nftables.SetElement{Key: binaryutil.NativeEndian.PutUint32(uint32(i)), Val: a.AsSlice()})
@@ -165,7 +172,7 @@ func askedFor(vip netip.Addr) rule {
 // leadToBalancer leads what an endpoint sends to a front of its network, or as
 // a backend answers, into the host's stack.
 func (h *host) leadToBalancer(from rule, n *network, mac wire.MAC, pre *chain) {
-	lead := on(setMark(diverted), toHost(mac), accept())
+	lead := on(setBits(diverted), toHost(mac), accept())
 	for _, b := range h.balanced() {
 		if b.net != n {
 			continue

@@ -11,15 +11,12 @@ import (
 	"github.com/hnsim/hnsim/sim/wire"
 )
 
-// diverted is the mark of packets that bridge rules led into the host's stack
-// to have them translated there.
-const diverted = 1
-
 // bridgeRules are what VFP's layers do in the switch: port security, MAC
 // rewriting, ARP answers, the way into tunnels and out of them.
 func (h *host) bridgeRules() *ruleset {
 	pre := &chain{name: "prerouting", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, prio: *nftables.ChainPriorityRaw}
 	fwd := &chain{name: "forward", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, prio: *nftables.ChainPriorityFilter}
+	h.noteOrigin(pre)
 	for _, u := range h.store.uplinks {
 		fwd.add(noEcho(u.nic))
 		fwd.add(oif(u.nic), longerThan(u.mtu), drop("Oversize", ""))
@@ -45,7 +42,7 @@ func (h *host) bridgeRules() *ruleset {
 		if n.kind == hcn.L2Bridge {
 			for _, b := range h.balanced() {
 				if b.net == n {
-					h.leadAnswers(iif(n.uplink.nic), b, on(setMark(diverted), toHost(n.hostMAC), accept()), pre)
+					h.leadAnswers(iif(n.uplink.nic), b, on(setBits(diverted), toHost(n.hostMAC), accept()), pre)
 				}
 			}
 		}
@@ -67,7 +64,8 @@ func (h *host) bridgeRules() *ruleset {
 			h.insideOnly(n, pre)
 		}
 	}
-	return &ruleset{nftables.TableFamilyBridge, []*chain{pre, fwd, in, h.outerChecksums()}, false, nil}
+	macs := h.origins()
+	return &ruleset{nftables.TableFamilyBridge, []*chain{pre, fwd, in, h.toPorts(), h.outerChecksums()}, false, []kernelMap{numbers(macs), aliases(macs)}}
 }
 
 // outerChecksums takes the checksum out of the outer UDP header, which the
@@ -170,7 +168,7 @@ var divertMAC = wire.MAC{0x02, 0, 0, 0, 0, 0x01}
 // divert leads it into the host's stack.
 func (h *host) divert(p *port, mac wire.MAC, pre *chain) {
 	if len(p.e.snats()) > 0 || len(p.e.mappings()) > 0 {
-		pre.add(iif(p.dev), ethDst(divertMAC), setMark(diverted), toHost(mac), accept())
+		pre.add(iif(p.dev), ethDst(divertMAC), setBits(diverted), toHost(mac), accept())
 	}
 }
 

@@ -103,7 +103,7 @@ func (h *host) routedFor(frame []byte, sent bool) bool {
 	src := wire.MAC(frame[6:12])
 	for e := range h.ports {
 		if e.mac == src && e.net.kind.External() {
-			return len(hcn.FindPolicies(e.doc.Policies, hcn.PolicyOutBoundNAT)) > 0
+			return e.translates(&m, m.Dst(frame))
 		}
 	}
 	return false
@@ -353,6 +353,10 @@ func (h *host) wires(p *port) error {
 	}
 	for _, dev := range []string{"up", "down"} {
 		if err := p.inside.enslave(dev, "port", false); err != nil {
+			return err
+		}
+		// Two ports need no table; a pod may get frames from its own address.
+		if err := p.inside.with(dev, "learning", func(l netlink.Link) error { return p.inside.nl.LinkSetLearning(l, false) }); err != nil {
 			return err
 		}
 	}

@@ -39,9 +39,14 @@ func (h *host) natRules() *ruleset {
 			vfpOut(p.e, s, post)
 		}
 	}
-	maps := h.balance(pre, out, early)
+	var maps []kernelMap
+	for _, m := range h.balance(pre, out, early) {
+		maps = append(maps, m)
+	}
 	post.rules = append(early.rules, post.rules...)
-	return &ruleset{nftables.TableFamilyIPv4, []*chain{pre, out, post}, false, maps}
+	first := &chain{name: "fragments", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, prio: beforeDefrag}
+	first.add(ownFragments())
+	return &ruleset{nftables.TableFamilyIPv4, []*chain{first, pre, out, post}, false, maps}
 }
 
 // published leads a port of the host to the endpoint (rules NAT-30, NAT-36,
@@ -127,7 +132,7 @@ func vfpOut(e *endpoint, s snat, post *chain) {
 	}
 	// The destination may have been translated meanwhile: it is that one which
 	// the exceptions mean (rule L2B-27).
-	match := on(mark(diverted), ipSrc(single(e.ipv4())))
+	match := on(marked(diverted), ipSrc(single(e.ipv4())))
 	for _, x := range s.exceptions {
 		match = append(match, notTo(x)...)
 	}
@@ -162,19 +167,49 @@ func (h *host) keepTTL(fwd *chain) {
 			fwd.add(ipDst(single(src)), drop("NoMapping", "")) // no connection has undone it
 		}
 		for _, e := range b.backends {
-			if b.direct() && e.remote && b.net.kind == hcn.L2Bridge {
-				fwd.add(mark(diverted), ctStatus(dstNAT), ipDst(single(e.ipv4())), accept()) // routed to another host: that is a hop
+			for _, f := range b.fronts(h.publicAddresses()) {
+				if b.direct() && e.remote && b.net.kind == hcn.L2Bridge {
+					fwd.add(marked(diverted), ctStatus(dstNAT), askedFor(f.vip), ipDst(single(e.ipv4())), accept()) // routed to another host: that is a hop
+				}
 			}
 		}
 	}
-	fwd.add(mark(diverted), etherType(unix.ETH_P_IP), oneHopMore(), accept())
+	fwd.add(marked(diverted), etherType(unix.ETH_P_IP), keepAsItCame(), accept())
+	for _, b := range h.balanced() {
+		for _, f := range b.fronts(h.publicAddresses()) {
+			for _, e := range b.backends {
+				served := on(ctStatus(dstNAT), askedFor(f.vip), l4proto(f.proto))
+				fwd.add(served, ipDst(single(e.ipv4())), dstPorts(f.internal, f.internal), keepAsItCame(), accept())
+				if !b.direct() { // with DSR the answer goes the way that the pod's routes say
+					fwd.add(served, ipSrc(single(e.ipv4())), srcPorts(f.internal, f.internal), reply(), keepAsItCame(), accept())
+				}
+			}
+		}
+	}
 	for _, p := range h.sortedPorts() {
 		e := p.e
+		if e.net.kind.External() && len(e.mappings()) > 0 && e.ipv4().IsValid() && p.in != h.space {
+			fwd.add(ctStatus(dstNAT), ipDst(single(e.ipv4())), keepAsItCame(), accept())
+		}
+		for _, s := range e.snats() {
+			if s.to.IsValid() && !h.owns(s.to) {
+				fwd.add(ipDst(single(s.to)), drop("NoMapping", "")) // no connection has undone it
+			}
+		}
 		if !e.net.kind.External() || len(e.snats()) == 0 && len(h.balanced()) == 0 || !e.ipv4().IsValid() || p.in == h.space {
 			continue
 		}
-		fwd.add(ctStatus(srcNAT), ipDst(single(e.ipv4())), oneHopMore())
+		fwd.add(ctStatus(srcNAT), ipDst(single(e.ipv4())), keepAsItCame())
 	}
+}
+
+// ownFragments makes the kernel copy a fragment before it collects them: what it
+// translates it cuts again in place, and captures that share the bytes with it
+// would show the fragment as it is then.
+func ownFragments() rule {
+	return on(etherType(unix.ETH_P_IP), rule{load(network3, 6, 2),
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 2, Mask: be16(0x3fff), Xor: make([]byte, 2)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 2)}}, move(network3, 8, 8, 1))
 }
 
 // ttlMap is the set that maps a hop limit to the next higher one.

@@ -61,11 +61,14 @@ func notARP() rule {
 func etherType(t uint16) rule { return meta(expr.MetaKeyPROTOCOL, be16(t)) }
 func l4proto(p uint8) rule    { return meta(expr.MetaKeyL4PROTO, []byte{p}) }
 
-// marked matches packets whose mark has a bit.
-func marked(bit uint32) rule {
+// marked matches packets whose mark has a bit, notMarked all others.
+func marked(bit uint32) rule    { return markBit(bit, expr.CmpOpNeq) }
+func notMarked(bit uint32) rule { return markBit(bit, expr.CmpOpEq) }
+
+func markBit(bit uint32, op expr.CmpOp) rule {
 	return rule{&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
 		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bit), Xor: make([]byte, 4)},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)}}
+		&expr.Cmp{Op: op, Register: 1, Data: make([]byte, 4)}}
 }
 
 // ctMark is the mark of a connection.
@@ -78,9 +81,7 @@ func setCtMark(v uint32) rule {
 		&expr.Ct{Key: expr.CtKeyMARK, Register: 1, SourceRegister: true}}
 }
 
-// mark is the packet's mark, which the rules use as a note to later hooks.
-func mark(v uint32) rule { return meta(expr.MetaKeyMARK, binaryutil.NativeEndian.PutUint32(v)) }
-
+// setMark sets the packet's mark, which the rules use as a note to later hooks.
 func setMark(v uint32) rule {
 	return rule{&expr.Immediate{Register: 1, Data: binaryutil.NativeEndian.PutUint32(v)},
 		&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1}}
@@ -113,6 +114,7 @@ const (
 )
 
 func ethDst(m wire.MAC) rule    { return payload(link, 0, m[:]) }
+func ethSrc(m wire.MAC) rule    { return payload(link, 6, m[:]) }
 func ethSrcNot(m wire.MAC) rule { return notPayload(link, 6, m[:]) }
 func toEthDst(m wire.MAC) rule  { return write(link, 0, m[:]) }
 func toEthSrc(m wire.MAC) rule  { return write(link, 6, m[:]) }
@@ -140,12 +142,8 @@ func arpFor(ip netip.Addr) rule   { return payload(network3, arpTPA, ip.AsSlice(
 func toARPSender(m wire.MAC) rule { return write(network3, arpSHA, m[:]) }
 func toARPTarget(m wire.MAC) rule { return write(network3, arpTHA, m[:]) }
 
-// answered is the mark of a request that a rule has turned into its answer: it
-// alone may leave by the port that it came from.
-const answered = 2
-
 // arpAnswer turns a request for an address into the reply that mac has it. The
-// bridge sends it back to the port that it came from.
+// bridge sends it back to the port that it came from, and nothing else.
 func arpAnswer(ip netip.Addr, mac wire.MAC) rule {
 	return on(
 		move(network3, arpSHA, arpTHA, 6), move(network3, arpSPA, arpTPA, 4),
@@ -292,7 +290,12 @@ type ruleset struct {
 	family nftables.TableFamily
 	chains []*chain
 	ttl    bool // rules use ttlMap
-	maps   []dnatMap
+	maps   []kernelMap
+}
+
+// kernelMap is a map that rules of a table look things up in.
+type kernelMap interface {
+	addTo(*nftables.Conn, *nftables.Table) error
 }
 
 // chain is a base chain with its rules.

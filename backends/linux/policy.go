@@ -108,6 +108,20 @@ func (e *endpoint) mappings() []mapping {
 	return out
 }
 
+// translates reports whether a policy translates what the endpoint sends to an
+// address: outbound, or as the answer of a published port.
+func (e *endpoint) translates(m *wire.Meta, dst netip.Addr) bool {
+	in := func(list []netip.Prefix) bool {
+		return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(dst) })
+	}
+	for _, s := range e.snats() {
+		if !in(s.exceptions) && (len(s.destinations) == 0 || in(s.destinations)) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(e.mappings(), func(p mapping) bool { return p.proto == m.Proto && p.internal == m.SrcPort })
+}
+
 // ipv4 is the endpoint's first IPv4 address.
 func (e *endpoint) ipv4() netip.Addr {
 	for _, a := range e.addrs {

@@ -26,10 +26,13 @@ func (h *host) portRules(p *port) error {
 		}
 		early.add(iif("down"), payload(link, 6, mac[:]), setMark(comingIn|viaHost))
 	}
+	early.add(fromHost(), setMark(comingIn|viaHost))
+	early.add(writeSender())
 	late := &chain{name: "divert", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookForward, prio: *nftables.ChainPriorityFilter + 100}
 	late.add(marked(toTranslate), toEthDst(divertMAC))
 
 	raw := &chain{name: "untracked", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, prio: beforeDefrag}
+	raw.add(ownFragments())
 	if len(acls) == 0 && len(p.e.snats()) == 0 && len(p.e.mappings()) == 0 {
 		for _, proto := range welcome {
 			raw.add(l4proto(proto), untracked())
@@ -51,7 +54,7 @@ func (h *host) portRules(p *port) error {
 	}
 	h.unasked(p, sw)
 	h.translation(p, nat)
-	err := p.inside.install(&ruleset{nftables.TableFamilyBridge, []*chain{early, late}, false, nil},
+	err := p.inside.install(&ruleset{nftables.TableFamilyBridge, []*chain{early, late}, false, []kernelMap{senders(h.origins())}},
 		&ruleset{nftables.TableFamilyINet, []*chain{raw, sw, fw, nat}, false, nil})
 	text := strings.Join(describe(acls), "\n")
 	if err != nil || text == p.acls {

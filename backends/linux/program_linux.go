@@ -55,7 +55,7 @@ func (h *host) routes() bool {
 		}
 	}
 	for e, p := range h.ports {
-		if len(e.snats()) > 0 || p.in == h.space {
+		if len(e.snats()) > 0 || p.in == h.space || e.net.kind.External() && len(e.mappings()) > 0 {
 			return true
 		}
 	}
@@ -230,7 +230,7 @@ func (h *host) filterRules() *ruleset {
 	}
 	in.onlyICMP()
 	h.keepTTL(fwd)
-	return &ruleset{nftables.TableFamilyINet, []*chain{in, fwd, pre}, true, nil}
+	return &ruleset{nftables.TableFamilyINet, []*chain{in, fwd, pre, h.byService()}, true, nil}
 }
 
 // natForward lets a nat network out, its answers and published ports in, and

@@ -48,6 +48,9 @@ func (w *world) listen(in *space, s backends.Stimulus) (backends.Outcome, error)
 		return backends.Outcome{}, usage("protocol %q has no ports: expected tcp or udp", s.Proto)
 	}
 	srv := &server{fd: -1, reply: s.Reply, udp: s.Proto == "udp"}
+	if nd := w.nodes[s.Role]; nd != nil && nd.host != nil && nd.host.store.publishes(srv.udp, s.Src.Port()) {
+		return backends.Outcome{Detail: accessDenied}, nil
+	}
 	kind := unix.SOCK_STREAM
 	if srv.udp {
 		kind = unix.SOCK_DGRAM
@@ -82,6 +85,11 @@ func (w *world) listen(in *space, s backends.Stimulus) (backends.Outcome, error)
 	w.loop.add(srv)
 	return backends.Outcome{OK: true, Local: s.Src}, nil
 }
+
+// accessDenied is what Windows says to a socket that wants the port of a
+// published one (rules NAT-12, NAT-35): WinNAT holds it without a socket, which
+// the kernel cannot.
+const accessDenied = "WSAEACCES (10013)"
 
 // refusedBind is the outcome of a failed bind, with the code that Windows has
 // for it.
@@ -239,6 +247,11 @@ func (c *client) ready(l *loop) (bool, error) {
 		}
 		if code != 0 {
 			c.err = unix.Errno(code)
+			if errors.Is(c.err, unix.ENETUNREACH) || errors.Is(c.err, unix.EHOSTUNREACH) {
+				// A router said so. Windows goes on trying until its time is up
+				// (RFC 1122, section 4.2.3.9), and so does this client.
+				c.err = unix.ETIMEDOUT
+			}
 			l.forget(c)
 			return true, nil
 		}

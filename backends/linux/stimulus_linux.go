@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/hnsim/hnsim/backends"
@@ -36,6 +37,11 @@ func (w *world) carryOut(ctx context.Context, s backends.Stimulus) (backends.Out
 	if err != nil {
 		return backends.Outcome{}, err
 	}
+	if w.containers[s.Role] != nil {
+		if err := in.giveUp(); err != nil {
+			return backends.Outcome{}, err
+		}
+	}
 	switch s.Kind {
 	case backends.SendPacket:
 		return w.sendAll(ctx, in, s)
@@ -51,6 +57,25 @@ func (w *world) carryOut(ctx context.Context, s backends.Stimulus) (backends.Out
 		return backends.Outcome{}, unsupported("%s has no counterpart on the Linux backend", s.Kind)
 	}
 	return backends.Outcome{}, usage("unknown stimulus %q", s.Kind)
+}
+
+// giveUp ends what an earlier stimulus still asks its neighbours: on the
+// contract's clock everything is over between two stimuli, and the kernel would
+// ask again only after a second.
+func (s *space) giveUp() error {
+	list, err := s.nl.NeighList(0, unix.AF_UNSPEC)
+	if err != nil {
+		return fmt.Errorf("neighbours in %s: %w", s.name, err)
+	}
+	for i := range list {
+		if list[i].State&(netlink.NUD_INCOMPLETE|netlink.NUD_FAILED) == 0 {
+			continue
+		}
+		if err := s.nl.NeighDel(&list[i]); err != nil && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("neighbour %s in %s: %w", list[i].IP, s.name, err)
+		}
+	}
+	return nil
 }
 
 // Advance lets time pass for what the kernel keeps over time: the connections
@@ -153,10 +178,14 @@ func (w *world) packets(in *space, s backends.Stimulus) ([][]byte, netip.AddrPor
 	frames := [][]byte{frame}
 	switch {
 	case len(s.Fragments) > 0 && src.Is4():
-		frames = wire.FragmentIPv4(frame, s.Fragments)
+		// The last size is whatever is left.
+		frames = wire.FragmentIPv4(frame, s.Fragments[:len(s.Fragments)-1])
 		if s.FragmentOrder != nil {
 			var ordered [][]byte
 			for _, i := range s.FragmentOrder {
+				if i < 0 || i >= len(frames) {
+					return nil, netip.AddrPort{}, usage("order: the datagram has no fragment %d, it has %d", i, len(frames))
+				}
 				ordered = append(ordered, frames[i])
 			}
 			frames = ordered

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/sim/hcn"
@@ -66,6 +67,7 @@ type endpoint struct {
 	mac     wire.MAC
 	pa      netip.Addr
 	ns      *namespace // joined
+	created uint64     // FILETIME
 }
 
 type namespace struct {
@@ -220,6 +222,7 @@ func (s *store) delete(kind, id string) error {
 		}
 		for _, e := range s.of(n) {
 			s.leave(e)
+			s.forgetBackend(e)
 		}
 		s.endpoints = without(s.endpoints, func(e *endpoint) bool { return e.net == n })
 		s.networks = without(s.networks, func(o *network) bool { return o == n })
@@ -230,6 +233,7 @@ func (s *store) delete(kind, id string) error {
 		}
 		s.leave(e)
 		s.endpoints = without(s.endpoints, func(o *endpoint) bool { return o == e })
+		s.forgetBackend(e)
 	case "namespace":
 		n := s.namespace(id)
 		if n == nil {
@@ -266,12 +270,14 @@ func (s *store) show(kind, id string, shape hcn.Shape) (json.RawMessage, error) 
 	switch kind {
 	case "network":
 		if n := s.network(id); n != nil {
-			return n.doc.Encode(shape), nil
+			doc := *n.doc
+			doc.SchemaVersion = schemaOf(shape, doc.SchemaVersion)
+			return doc.Encode(shape), nil
 		}
 		return nil, hcn.Errorf(hcn.ErrNetworkNotFound, "no network has the id %q", id)
 	case "endpoint":
 		if e := s.endpoint(id); e != nil {
-			return e.doc.Encode(shape), nil
+			return e.document(shape), nil
 		}
 		return nil, hcn.Errorf(hcn.ErrEndpointNotFound, "no endpoint has the id %q", id)
 	case "namespace":
@@ -287,6 +293,41 @@ func (s *store) show(kind, id string, shape hcn.Shape) (json.RawMessage, error) 
 		return nil, hcn.Errorf(hcn.ErrElementNotFound, "no load balancer has the id %q", id)
 	}
 	return nil, unsupported("%s objects have no counterpart on the Linux backend yet", kind)
+}
+
+// document is the endpoint as a query shows it, with what HNS adds (section
+// F.2).
+func (e *endpoint) document(shape hcn.Shape) json.RawMessage {
+	doc := *e.doc
+	doc.SchemaVersion = schemaOf(shape, doc.SchemaVersion)
+	shared := []string{}
+	if e.ns != nil && e.ns.containers != nil {
+		shared = e.ns.containers
+	}
+	list, err := json.Marshal(shared)
+	if err != nil {
+		return nil // a list of texts: cannot happen
+	}
+	doc.Health.Data = fmt.Appendf(nil, `{"LastErrorCode":0,"LastUpdateTime":%d}`, e.created)
+	doc.Health.Extra.SharedContainers = list
+	return doc.Encode(shape)
+}
+
+// schemaOf is the version that a document shows: none in the v1 shape.
+func schemaOf(shape hcn.Shape, given hcn.SchemaVersion) hcn.SchemaVersion {
+	switch {
+	case shape == hcn.V1:
+		return hcn.SchemaVersion{}
+	case given.Major < 2:
+		return hcn.SchemaVersion{Major: 2}
+	}
+	return given
+}
+
+// fileTime is a moment as Windows counts it: 100 ns units since 1601.
+func fileTime(t time.Time) uint64 {
+	const unixEpoch = 116_444_736_000_000_000
+	return unixEpoch + uint64(t.UnixNano()/100)
 }
 
 func (s *store) namespaceDocument(n *namespace) json.RawMessage {

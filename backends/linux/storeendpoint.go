@@ -3,6 +3,7 @@ package linux
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/hnsim/hnsim/sim/hcn"
 	"github.com/hnsim/hnsim/sim/wire"
@@ -16,6 +17,10 @@ func (s *store) createEndpoint(network, id string, body []byte) (string, error) 
 	e, err := s.buildEndpoint(network, id, doc)
 	if err != nil {
 		return "", hcn.InShape(err, shape, body)
+	}
+	e.created = fileTime(time.Now())
+	if doc.Name == "" && shape == hcn.V1 {
+		doc.Name = "Ethernet" // what has no name of its own
 	}
 	s.endpoints = append(s.endpoints, e)
 	if ns := doc.HostComputeNamespace; ns != "" && !hcn.SameID(ns, hcn.ZeroGUID) {
@@ -265,6 +270,22 @@ func (n *network) hasSet(id string) bool {
 
 // firstDynamicPort of the host's range (contract section 0.6).
 const firstDynamicPort = 49152
+
+// publishes reports whether an endpoint of a nat network has the host's port.
+func (s *store) publishes(udp bool, port uint16) bool {
+	proto := uint8(wire.ProtoTCP)
+	if udp {
+		proto = wire.ProtoUDP
+	}
+	for _, e := range s.endpoints {
+		for _, m := range e.mappings() {
+			if e.net.kind == hcn.NAT && m.proto == proto && m.external == port {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 func (s *store) publish(e *endpoint, p *hcn.Policy, path string) error {
 	set, err := hcn.DecodeSettings[hcn.PortMappingSettings](*p)

@@ -13,7 +13,7 @@ import (
 func (s *store) modify(op backends.HCNOp) error {
 	if op.Kind == "loadbalancer" {
 		if !s.profile.Supports(hcn.FeatureModifyLoadBalancer) {
-			return hcn.Errorf(hcn.ErrRequestUnsupported, "HNS %s does not modify load balancers", s.profile.Version)
+			return hcn.Errorf(hcn.ErrNotImplemented, "HNS %s does not modify load balancers", s.profile.Version)
 		}
 		return unsupported("changing a load balancer in place has no counterpart on the Linux backend")
 	}
@@ -59,6 +59,9 @@ func (s *store) modifyNetwork(n *network, m *hcn.ModifyRequest) error {
 		return err
 	}
 	list, err := changed(n.doc.Policies, r.Policies, m.RequestType)
+	if m.RequestType == hcn.RequestUpdate {
+		list, err = updated(n.doc.Policies, r.Policies), nil
+	}
 	if err == nil {
 		n.doc.Policies = list
 	}
@@ -98,13 +101,31 @@ func changed(list, given []hcn.Policy, how hcn.RequestType) ([]hcn.Policy, error
 			out = slices.Delete(out, at, at+1)
 		}
 		return out, nil
-	case hcn.RequestUpdate:
-		out := slices.DeleteFunc(slices.Clone(list), func(p hcn.Policy) bool {
-			return slices.ContainsFunc(given, func(g hcn.Policy) bool { return replaces(g, p) })
-		})
-		return append(out, given...), nil
+	case hcn.RequestUpdate: // the whole list: clients rebuild it first
+		return given, nil
 	}
 	return nil, unsupported("a %s request has no counterpart on the Linux backend", how)
+}
+
+// updated is a network's list after an update: a set takes the place of the one
+// with its id, other policies that of those of their type (section B.8).
+func updated(list, given []hcn.Policy) []hcn.Policy {
+	out := slices.Clone(list)
+	for i, g := range given {
+		at := slices.IndexFunc(out, func(p hcn.Policy) bool { return replaces(g, p) })
+		switch {
+		case at < 0:
+			out = append(out, g)
+		case g.Type == hcn.PolicySetPolicy:
+			out[at] = g
+		default:
+			if !slices.ContainsFunc(given[:i], func(o hcn.Policy) bool { return o.Type == g.Type }) {
+				out = slices.DeleteFunc(out, func(p hcn.Policy) bool { return p.Type == g.Type })
+			}
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 // replaces reports whether an update with g takes p away: sets are told apart

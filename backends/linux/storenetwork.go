@@ -231,7 +231,6 @@ func (s *store) chooseMACs(n *network) error {
 		}
 		r := s.next()
 		n.drMAC = wire.MAC{0x00, 0x15, 0x5D, byte(r), byte(r >> 8), byte(r >> 16)}
-		n.doc.Policies = append(n.doc.Policies, hcn.NewPolicy(hcn.PolicyDrMacAddress, hcn.DrMacAddressSettings{Address: n.drMAC.String()}))
 	case !n.kind.External():
 		if raw, ok := n.doc.Extras.Get("GatewayMac"); ok {
 			var text string
@@ -275,6 +274,9 @@ func (s *store) checkNetworkPolicies(n *network) error {
 		if _, ok := hcn.FindPolicy(n.doc.Policies, hcn.PolicyProviderAddress); !ok {
 			n.doc.Policies = append(n.doc.Policies, hcn.NewPolicy(hcn.PolicyProviderAddress, hcn.ProviderAddressSettings{ProviderAddress: n.managed.String()}))
 		}
+	}
+	if _, ok := hcn.FindPolicy(n.doc.Policies, hcn.PolicyDrMacAddress); !ok && n.kind == hcn.Overlay {
+		n.doc.Policies = append(n.doc.Policies, hcn.NewPolicy(hcn.PolicyDrMacAddress, hcn.DrMacAddressSettings{Address: n.drMAC.String()}))
 	}
 	if p, ok := hcn.FindPolicy(n.doc.Policies, hcn.PolicyVxlanPort); ok {
 		set, err := hcn.DecodeSettings[hcn.VxlanPortSettings](p)
