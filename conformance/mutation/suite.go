@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -74,28 +75,30 @@ func (s *suite) failing(what []string, more ...string) ([]string, error) {
 // lists the scenarios in which something else was observed. The scenarios of
 // the rule that was broken come first: they mostly suffice, and are few.
 func differing(s *suite, m Mutation) ([]string, error) {
+	all := [][]string{{"rule:" + m.Rule}, nil}
 	if len(selectors) > 0 {
-		return s.differing(selectors)
+		all = [][]string{selectors}
 	}
-	rule := []string{"rule:" + m.Rule}
-	// With one seed on both sides ports are the same, too: which one is taken
-	// shows only if they are not mapped.
-	for _, strict := range []string{"timestamps", "ports"} {
-		if red, err := s.differing(rule, "--strict", strict); err != nil || len(red) > 0 {
-			return red, err
+	for _, what := range all {
+		for _, profile := range profiles {
+			if red, err := s.differing(what, profile); err != nil || len(red) > 0 {
+				return red, err
+			}
 		}
 	}
-	return s.differing(nil)
+	return nil, nil
 }
 
-func (s *suite) differing(what []string, more ...string) ([]string, error) {
-	file := filepath.Join(s.dir, "unbroken.hnsrec")
-	recorded := suite{bin: s.unbroken, dir: s.dir}
-	// Whether the unbroken model passes does not matter here.
-	if _, err := recorded.failing(what, "--record", file); err != nil {
+// alike are normalisations that two runs of one model with one seed need not:
+// when something is seen and which port is taken are the model's doing, too.
+var alike = []string{"--strict", "timestamps", "--strict", "ports"}
+
+func (s *suite) differing(what []string, profile string) ([]string, error) {
+	file, err := s.recorded(what, profile)
+	if err != nil {
 		return nil, fmt.Errorf("recording the unbroken model: %w", err)
 	}
-	args := append([]string{"diff", "--format", "json", "--left", file, "--right", "sim"}, append(more, what...)...)
+	args := append([]string{"diff", "--format", "json", "--left", file, "--right", "sim@" + profile}, append(alike, what...)...)
 	var diff struct {
 		Scenarios []struct{ ID, Verdict string }
 	}
@@ -111,6 +114,29 @@ func (s *suite) differing(what []string, more ...string) ([]string, error) {
 	}
 	sort.Strings(red)
 	return red, nil
+}
+
+// recordings are those of the unbroken model so far, by file: mutations share
+// them.
+var recordings sync.Map
+
+// recorded is a recording of the unbroken model, beside it.
+func (s *suite) recorded(what []string, profile string) (string, error) {
+	dir := filepath.Dir(s.unbroken)
+	name := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`/\*:`, r) {
+			return '-'
+		}
+		return r
+	}, strings.Join(append([]string{"unbroken", profile}, what...), "-"))
+	file := filepath.Join(dir, name+".hnsrec")
+	once, _ := recordings.LoadOrStore(file, sync.OnceValue(func() error {
+		// Whether the unbroken model passes does not matter here.
+		unbroken := suite{bin: s.unbroken, dir: dir}
+		_, err := unbroken.failing(what, "--record", file, "--profile", profile)
+		return err
+	}))
+	return file, once.(func() error)()
 }
 
 // runTimeout bounds one run of the suite: a broken model may loop. The unbroken
