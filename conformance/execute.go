@@ -68,7 +68,7 @@ func (r *Runner) run(ctx context.Context, s *Spec, exp *Expectation) *script.Res
 			return nondeterminism(raw, again)
 		}
 	}
-	if r.cfg.CheckFlowTable && raw.Status == script.Passed && ctx.Err() == nil {
+	if r.comparesFlowTable(s) && raw.Status == script.Passed && ctx.Err() == nil {
 		if other := r.flowTableDiffers(ctx, s, raw, opt); other != nil {
 			return other
 		}

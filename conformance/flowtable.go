@@ -2,9 +2,19 @@ package conformance
 
 import (
 	"context"
+	"slices"
 
+	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/scenarios/script"
 )
+
+// comparesFlowTable reports whether a scenario is run a second time: on request,
+// or because it says so itself. Two runs can be compared where a run repeated
+// would be the same.
+func (r *Runner) comparesFlowTable(s *Spec) bool {
+	asked := r.cfg.CheckFlowTable || s.script != nil && s.script.FlowTable
+	return asked && slices.Contains(r.cfg.Backend.Capabilities(), backends.VirtualTime)
+}
 
 // flowTableDiffers runs a scenario again with the flow tables switched the
 // other way and compares all that was seen: rule VFP-12 says that nothing but

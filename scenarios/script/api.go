@@ -28,6 +28,10 @@ type Scenario struct {
 	// Knobs are the contract knobs that the scenario sets. Before Expand, a
 	// value may name a variable of the matrix.
 	Knobs map[string]string
+	// FlowTable asks for a second run with the flow tables switched the other
+	// way, in which everything that is seen must be the same (rule VFP-12). Lines
+	// of such a scenario may begin with ?: they may succeed or not, alike in both.
+	FlowTable bool
 	// Requirement is the prose of the header: what must be so, and why.
 	Requirement string
 	// Variants are the combinations of the matrix line, in its order; empty
@@ -40,6 +44,10 @@ type Scenario struct {
 
 	program *program
 }
+
+// FlowTableCheck is the value of the header line "checks:" that sets
+// Scenario.FlowTable.
+const FlowTableCheck = "flow-table"
 
 // Variant is one combination of matrix values.
 type Variant struct {

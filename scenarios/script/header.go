@@ -10,7 +10,7 @@ import (
 )
 
 // headerKeys are the names that a header line may give values to.
-var headerKeys = []string{"rules", "labels", "profiles", "knobs", "matrix"}
+var headerKeys = []string{"rules", "labels", "profiles", "knobs", "matrix", "checks"}
 
 var idForm = regexp.MustCompile(`^[A-Z][A-Z0-9]*(-[A-Z0-9]+)*-[0-9]+$`)
 
@@ -121,12 +121,25 @@ func (h *header) value(n int, key string, values []string) {
 		h.profiles(n, values)
 	case "knobs":
 		h.knobs(n, values)
+	case "checks":
+		h.checks(n, values)
 	case "matrix":
 		variants, err := parseMatrix(values)
 		if err != nil {
 			h.p.add(n, "matrix: %v", err)
 		}
 		h.sc.Variants = variants
+	}
+}
+
+// checks are comparisons of a second run with the first.
+func (h *header) checks(n int, values []string) {
+	for _, v := range values {
+		if v != FlowTableCheck {
+			h.p.add(n, "checks: found %q, expected %s", v, FlowTableCheck)
+			continue
+		}
+		h.sc.FlowTable = true
 	}
 }
 

@@ -109,7 +109,7 @@ func checkProgram(sc *Scenario, p *problems) {
 	}
 	for _, v := range variants {
 		s := newScope(sc.program.files)
-		s.static = true
+		s.static, s.compared = true, sc.FlowTable
 		s.vars[workFolder], s.vars[programFolders] = "Z:/work", "Z:/programs"
 		if v != nil {
 			for name, value := range v.Values {
@@ -163,8 +163,8 @@ func checkLine(s *scope, l *line, variants []Variant, p *problems) {
 		return
 	}
 	switch {
-	case l.maybe:
-		p.add(l.n, "? would let the line succeed and fail: say what must happen")
+	case l.maybe && !s.compared:
+		p.add(l.n, "? would let the line succeed and fail: say what must happen (only a scenario with \"# checks: %s\" may leave it open)", FlowTableCheck)
 	case l.negate && !w.refusable:
 		p.add(l.n, "! before %s, which cannot be refused%s", w.name, noneHint(w))
 	}

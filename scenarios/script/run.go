@@ -281,9 +281,19 @@ func (r *run) after(w *word, err error) {
 		if !r.onward(w, err) {
 			r.ended = err
 		}
+	case err != nil && r.cur.maybe && mayFail(err):
 	case err != nil && !errors.As(err, &no):
 		r.ended = err
 	}
+}
+
+// mayFail reports whether a line with ? in front may end like this: refused,
+// not as expected, or without sense where the lines before it came to nothing.
+func mayFail(err error) bool {
+	var no *refusal
+	var wrong *mismatch
+	var bad *scenarioError
+	return errors.As(err, &no) || errors.As(err, &wrong) || errors.As(err, &bad)
 }
 
 func (r *run) act(w *word, o op) error {

@@ -64,6 +64,8 @@ type scope struct {
 	saved   map[string]bool // variables of json lines, whose values have no certain form
 	// documents are what the lines so far send; kept while static.
 	documents []Document
+	// compared scenarios are run twice, and may leave open how a line ends.
+	compared bool
 	// programTime is what exec lines may take together.
 	programTime time.Duration
 }

@@ -15,6 +15,12 @@ func (s *Stack) tcpInput(now int64, in *Interface, p *vfp.Packet) {
 	if !s.isOwn(k.local.Addr()) {
 		return // to a group: TCP has no such thing
 	}
+	if k.local == k.remote {
+		// A port that talks to itself would answer its own answers for ever (rule
+		// LB-15).
+		s.drop(now, "deliver", vfp.DropLandLike, p)
+		return
+	}
 	syn := tcp.Flags()&(wire.TCPSyn|wire.TCPAck|wire.TCPRst) == wire.TCPSyn
 	c := s.conns[k]
 	if c != nil && c.state == StateTimeWait && syn && after(tcp.Seq(), c.rcvNxt) {
