@@ -26,4 +26,5 @@
 //	mux               on|off: whether it announces virtual addresses    of a multiplexer
 //	outer.acl         none | what port.extacl takes, replaced         of a host on an outer switch
 //	outer.limit       none | ADDR rate=BYTES a second, replaced       of a host on an outer switch
+//	outer.intercept   none | the UDP port of the machine's own overlay of a host on an outer switch
 package simulated

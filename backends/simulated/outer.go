@@ -14,7 +14,7 @@ import (
 )
 
 // outerConfig reads a node's outer settings; none put it on the segment
-// itself. Keys: spoofing=on|off, cas=ADDR,ADDR.
+// itself. Keys: spoofing=on|off, cas=ADDR,ADDR, intercept=PORT.
 func outerConfig(n backends.Node) (*fabric.OuterConfig, error) {
 	if len(n.Outer) == 0 {
 		return nil, nil
@@ -28,8 +28,10 @@ func outerConfig(n backends.Node) (*fabric.OuterConfig, error) {
 			c.MACSpoofing, err = onOff("outer.spoofing", val)
 		case "cas":
 			c.CAs, err = addresses(val)
+		case "intercept":
+			c.Intercept, err = interceptPort(val)
 		default:
-			err = usage("host %s: unknown outer.%s: expected outer.spoofing=on|off or outer.cas=ADDR,ADDR", n.Name, key)
+			err = usage("host %s: unknown outer.%s: expected outer.spoofing=on|off, outer.cas=ADDR,ADDR or outer.intercept=PORT", n.Name, key)
 		}
 		if err != nil {
 			return nil, err
@@ -116,4 +118,24 @@ func setOuterLimit(o *fabric.Outer, value string) error {
 		return usage("outer.limit %q: expected none, or an address and rate=BYTES a second", value)
 	}
 	return o.SetLimits([]vswitch.AddrLimit{{Addr: a, Shaper: qos.New(rate, qos.DefaultLimits)}})
+}
+
+// interceptPort reads a UDP port; "none" is 0.
+func interceptPort(value string) (uint16, error) {
+	if value == "none" {
+		return 0, nil
+	}
+	port, err := strconv.ParseUint(value, 10, 16)
+	if err != nil || port == 0 {
+		return 0, usage("outer.intercept %q: expected none or a UDP port", value)
+	}
+	return uint16(port), nil
+}
+
+func setOuterIntercept(o *fabric.Outer, value string) error {
+	port, err := interceptPort(value)
+	if err != nil {
+		return err
+	}
+	return o.SetIntercept(port)
 }

@@ -40,6 +40,7 @@ var settingTable = map[string]settingFunc{
 	"outer.cas":        outerSetting(setOuterCAs),
 	"outer.acl":        outerSetting(setOuterACL),
 	"outer.limit":      outerSetting(setOuterLimit),
+	"outer.intercept":  outerSetting(setOuterIntercept),
 	"container.attach": containerVerb((*world).attachAll),
 	"container.detach": containerVerb((*world).detach),
 	"container.start":  containerVerb((*world).start),

@@ -112,7 +112,7 @@ var mutations = []Mutation{
 	{"lb/route-objects-ignored", "L2B-29", "sim/hns/compile_routes.go", "		if slices.Contains(r.Endpoints, e.Num) {\n", "		if false {\n"},
 
 	// Bandwidth limits.
-	{"qos/limit-ignored", "QOS-01", "sim/vswitch/egress.go", "	if f.in.cfg.Shaper == nil {\n", "	if true {\n"},
+	{"qos/limit-ignored", "QOS-01", "sim/vswitch/egress.go", "	if f.shaper == nil {\n", "	if true {\n"},
 	{"qos/copies-counted-each", "QOS-02", "sim/vswitch/egress.go", "	if !f.shaped {\n", "	if true {\n"},
 	{"qos/nothing-waits", "QOS-02", "sim/qos/shaper.go", "if at-now > int64(s.limits.Queue) {", "if at > now {"},
 	{"qos/everything-waits", "QOS-02", "sim/qos/shaper.go", "if at-now > int64(s.limits.Queue) {", "if false {"},

@@ -17,10 +17,11 @@ type environment struct {
 	features backends.FeatureSet
 	profile  hcn.Profile // with the knobs of scenario and options
 	variant  map[string]string
+	noTables bool // the unified flow tables are off
 }
 
 func newEnvironment(sc *Scenario, b backends.Backend, opt Options) (*environment, error) {
-	e := &environment{backend: b.Name(), caps: b.Capabilities()}
+	e := &environment{backend: b.Name(), caps: b.Capabilities(), noTables: opt.NoFlowCache}
 	if x, ok := b.(backends.Explainer); ok {
 		e.whyNot = x.WhyNot
 	}
@@ -92,7 +93,7 @@ func (e *environment) unmet(sc *Scenario) string {
 type conditionDoc struct{ form, meaning string }
 
 // condition prefixes, in the order of the reference.
-var conditionKinds = []string{"profile", "feature", "capability", "knob", "matrix"}
+var conditionKinds = []string{"profile", "feature", "capability", "knob", "matrix", "flowtables"}
 
 var conditionDocs = []conditionDoc{
 	{"profile:EXPR", "the build profile is one of EXPR: ws2022, ws2019,ws2022, >=ws2022, <=ws2019 (strict-rfc counts as newest)"},
@@ -100,6 +101,7 @@ var conditionDocs = []conditionDoc{
 	{"capability:NAME", "the backend has the capability"},
 	{"knob:NAME=VALUE", "the contract knob has that value in this run"},
 	{"matrix:NAME=VALUE", "this is a variant with that value"},
+	{"flowtables:on|off", "the unified flow tables are on or off: for counters that only they have, never for packets"},
 }
 
 // checkCondition checks a condition's form and names.
@@ -126,6 +128,11 @@ func checkCondition(tag string, variants []Variant) error {
 			}
 		}
 		return fmt.Errorf("no variant has %s%s", quoteShort(rest), didYouMean(name, slices.Compact(sorted(names))))
+	case "flowtables":
+		if rest != "on" && rest != "off" {
+			return fmt.Errorf("found condition [%s], expected [flowtables:on] or [flowtables:off]", tag)
+		}
+		return nil
 	}
 	return fmt.Errorf("unknown condition [%s]%s; there are %s", tag, didYouMean(kindOf, conditionKinds), strings.Join(conditionKinds, ", "))
 }
@@ -143,6 +150,8 @@ func (e *environment) holds(kindOf, rest string) (bool, error) {
 	case "matrix":
 		name, value, _ := strings.Cut(rest, "=")
 		return e.variant[name] == value, nil
+	case "flowtables":
+		return e.noTables == (rest == "off"), nil
 	}
 	req, err := parseRequirement(kindOf + ":" + rest)
 	return err == nil && e.lacks(req) == "", err

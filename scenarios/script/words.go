@@ -8,7 +8,7 @@ import (
 // wordTable has every word in the order of the reference. It is built on first
 // use because words' parsers refer to it.
 var wordTable = sync.OnceValue(func() []*word {
-	return slices.Concat(topologyWords, controlWords, sdnWords, containerWords, programWords, sendWords, probeWords, expectWords, queryWords, miscWords)
+	return slices.Concat(topologyWords, controlWords, sdnWords, containerWords, programWords, sendWords, randomWords, probeWords, expectWords, queryWords, miscWords)
 })
 
 var wordIndex = sync.OnceValue(func() map[string]*word {

@@ -15,7 +15,7 @@ var topologyWords = []*word{
 		summary: "declare a Windows container host",
 		detail: []string{
 			"The host has one NIC, \"Ethernet\", on segment lan. nic=NAME begins a further NIC; the options behind it are that NIC's. Without gw= the gateway is the router of the segment, if there is one.",
-			"outer.KEY=VALUE puts the host, as a virtual machine, on a port of an outer switch: outer.spoofing=off, or outer.cas=ADDR,ADDR for a tenant network's switch that knows these addresses as the machine's. Its drops are the host's. The wire of the host is then the one between the two switches.",
+			"outer.KEY=VALUE puts the host, as a virtual machine, on a port of an outer switch: outer.spoofing=off, outer.intercept=PORT for a machine whose own overlay takes that UDP port, or outer.cas=ADDR,ADDR for a tenant network's switch that knows these addresses as the machine's. Its drops are the host's. The wire of the host is then the one between the two switches.",
 			"on=PHYSICAL makes the host a virtual machine of a tenant network on that physical host; its gateway is then the first address of its subnet.",
 			"Defines ${ip:NAME}, ${ip6:NAME} and, if mac= is given, ${mac:NAME}.",
 		},

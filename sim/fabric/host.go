@@ -273,6 +273,8 @@ func (h *Host) applyInterfaces(now int64, p *HostProgram) error {
 		want[ifaceKey{ip.Compartment, ip.Name}] = ip
 		taken = taken || ip.Uplink == h.cfg.Adapter
 	}
+	// A switch without host port takes the NIC, and leaves the host nothing.
+	taken = taken || slices.ContainsFunc(p.Switches, func(s SwitchProgram) bool { return s.Uplink == h.cfg.Adapter })
 	for _, k := range h.ifaceKeys() {
 		if w := want[k]; w == nil || !sameInterface(&h.ifaces[k].InterfaceProgram, w) {
 			h.removeInterface(now, k)

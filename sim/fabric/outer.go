@@ -26,6 +26,10 @@ type OuterConfig struct {
 	ACLs []vswitch.ExtACL
 	// Limits of what the VM sends from one of its addresses each (rule SDN-19).
 	Limits []vswitch.AddrLimit
+	// Intercept, when not 0, is the UDP port of an overlay that the machine's
+	// own virtualization runs: it takes every packet to that port for its own
+	// and drops it, as it knows none of the VM's networks (rule OV-26).
+	Intercept uint16
 	// NoFlowCache and Trace are what they are for a host.
 	NoFlowCache bool
 	Trace       func(id uint64) *vfp.Trace
@@ -146,6 +150,13 @@ func (o *Outer) SetLimits(limits []vswitch.AddrLimit) error {
 	return o.sw.Apply(o.program())
 }
 
+// SetIntercept changes the UDP port that the machine takes for its own
+// overlay's; 0 is none.
+func (o *Outer) SetIntercept(port uint16) error {
+	o.cfg.Intercept = port
+	return o.sw.Apply(o.program())
+}
+
 func (o *Outer) program() *vswitch.Config {
 	vm := vswitch.PortConfig{
 		ID: outerVMPort, Name: "vm", Kind: vswitch.EndpointPort, MAC: o.cfg.VM, Zone: outerZone,
@@ -153,6 +164,12 @@ func (o *Outer) program() *vswitch.Config {
 	}
 	if len(o.cfg.CAs) > 0 {
 		vm.Program = tenantProgram(o.cfg.VM, o.cfg.CAs)
+	}
+	if o.cfg.Intercept != 0 {
+		if vm.Program == nil {
+			vm.Program = &vfp.Program{}
+		}
+		vm.Program.Layers = append(vm.Program.Layers, interceptLayer(o.cfg.Intercept))
 	}
 	return &vswitch.Config{
 		Name: o.cfg.Name, Kind: vswitch.External, VFP: vm.Program != nil, MTU: o.cfg.MTU,
@@ -193,6 +210,24 @@ func tenantProgram(vm wire.MAC, cas []netip.Addr) *vfp.Program {
 			back("VNET_HAIRPIN_IPV4_OUT", vfp.IPv4), back("VNET_HAIRPIN_IPV6_OUT", vfp.IPv6),
 		}},
 	}}
+}
+
+// interceptLayer drops what looks like the machine's own overlay, both ways.
+func interceptLayer(port uint16) vfp.Layer {
+	l := vfp.Layer{Name: "VNET_INTERCEPT_LAYER", Priority: 300}
+	for _, dir := range [2]vfp.Dir{vfp.Out, vfp.In} {
+		for _, family := range [2]vfp.Family{vfp.IPv4, vfp.IPv6} {
+			l.Groups = append(l.Groups, vfp.Group{
+				Name: fmt.Sprintf("VNET_INTERCEPT_%d_%s", family, dir), Dir: dir, Family: family, Priority: 100,
+				Rules: []vfp.Rule{{
+					ID: "VXLAN_INTERCEPT", Priority: 100, Terminating: true, Cite: "OV-26",
+					Match:  vfp.Match{Protos: []uint8{wire.ProtoUDP}, DstPorts: []vfp.PortRange{{Lo: port, Hi: port}}},
+					Action: vfp.Block{Reason: vfp.DropUnknownVni},
+				}},
+			})
+		}
+	}
+	return l
 }
 
 // hairpinTo sends a packet back to the VM from the tenant's router.

@@ -3,6 +3,7 @@ package hns
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/hnsim/hnsim/sim/fabric"
 	"github.com/hnsim/hnsim/sim/fabric/ipstack"
@@ -239,21 +240,31 @@ func (c *Compiler) compileExternal(p *fabric.HostProgram, s *State, g switchGrou
 		Program: &vfp.Program{Layers: x.wireLayers()}}
 	host := vswitch.PortConfig{ID: hostVNICPort, Name: "vEthernet (" + a.Name + ")", Kind: vswitch.HostPort, MAC: a.MAC,
 		Program: &vfp.Program{Layers: x.hostLayers()}}
-	x.cfg.Ports = append(x.cfg.Ports, wire, host)
+	x.cfg.Ports = append(x.cfg.Ports, wire)
+	hostless := slices.ContainsFunc(g.nets, hasNoHostPort)
+	if !hostless {
+		x.cfg.Ports = append(x.cfg.Ports, host)
+	}
 	for _, n := range g.nets {
 		if err := x.addPorts(n); err != nil {
 			return err
 		}
 	}
-	p.Interfaces = append(p.Interfaces, fabric.InterfaceProgram{
-		Compartment: fabric.HostCompartment, Name: host.Name, Switch: g.name, Port: hostVNICPort, MAC: a.MAC,
-		Addrs: a.Addrs, Routes: x.uplinkRoutes(), MTU: a.MTU, Uplink: a.Name,
-		Forward: x.forwardsTransparent(),
-	})
+	if !hostless {
+		p.Interfaces = append(p.Interfaces, fabric.InterfaceProgram{
+			Compartment: fabric.HostCompartment, Name: host.Name, Switch: g.name, Port: hostVNICPort, MAC: a.MAC,
+			Addrs: a.Addrs, Routes: x.uplinkRoutes(), MTU: a.MTU, Uplink: a.Name,
+			Forward: x.forwardsTransparent(),
+		})
+	}
 	p.LocalVIPs = append(p.LocalVIPs, x.localServices()...)
 	p.Switches = append(p.Switches, fabric.SwitchProgram{Config: x.cfg, Uplink: a.Name, Wire: externalPort, VXLANPorts: x.vxlanPorts()})
 	return nil
 }
+
+// hasNoHostPort reports whether the network keeps the host off its switch: the
+// adapter is the containers' alone (rule VFP-11).
+func hasNoHostPort(n *Network) bool { return n.Doc.Flags&hcn.DisableHostPort != 0 }
 
 // external collects what one external switch consists of.
 type external struct {

@@ -274,6 +274,7 @@ func (c *Compiler) port(n *Network, e *Endpoint, zone uint32) vswitch.PortConfig
 		ID: EndpointPort(e.Num), Name: e.Doc.ID, Kind: vswitch.EndpointPort,
 		MAC: e.MAC, Zone: zone, Blocked: !e.Attached(),
 		Isolated: e.Doc.Flags&hcn.DisableICC != 0, Tunnelled: n.Type == hcn.Overlay,
+		Offload: offloaded(n, e),
 	}
 	if s := c.shapers.shaper(e); s != nil {
 		pc.Shaper = s
@@ -293,6 +294,17 @@ func (c *Compiler) port(n *Network, e *Endpoint, zone uint32) vswitch.PortConfig
 	// A setting that cannot be was refused when it was made.
 	_ = pc.Isolate(o.Isolation)
 	return pc
+}
+
+// offloaded reports whether the NIC carries the endpoint's flows: the network
+// allows it, and the endpoint asks for a share of the NIC (rule VFP-11).
+func offloaded(n *Network, e *Endpoint) bool {
+	p, ok := hcn.FindPolicy(e.Doc.Policies, hcn.PolicyIov)
+	if !ok || n.Uplink == "" || n.Doc.Flags&hcn.EnableIov == 0 {
+		return false
+	}
+	s, err := hcn.DecodeSettings[hcn.IovSettings](p)
+	return err == nil && s.IovOffloadWeight > 0
 }
 
 // containerNIC plugs the endpoint's compartment into its port, once there is

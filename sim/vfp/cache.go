@@ -34,6 +34,11 @@ type Cache struct {
 	plainID   uint32
 
 	Stats CacheStats
+
+	// A NIC that carries flows counts the hits from SetOffload on.
+	offload    bool
+	offloaded  uint64 // hits that were a NIC's, until it was last switched off
+	hitsBefore uint64 // hits that were not, while it is on
 }
 
 // CacheStats counts lookups and what came of them.
@@ -315,4 +320,28 @@ func (c *Cache) Age(now int64, budget int) {
 	idle := func(_ uint32, e *Entry) bool { return idleSince(e.seen, now) }
 	c.v4.sweep(budget, idle)
 	c.v6.sweep(budget, idle)
+}
+
+// SetOffload says whether a NIC carries the flows of the table (rule VFP-11):
+// packets that find their entry are then its work and nobody else's. It changes
+// nothing but who counts them.
+func (c *Cache) SetOffload(on bool) {
+	switch {
+	case on == c.offload:
+		return
+	case on:
+		c.hitsBefore = c.Stats.Hits - c.offloaded
+	default:
+		c.offloaded = c.Stats.Hits - c.hitsBefore
+	}
+	c.offload = on
+}
+
+// Offload reports whether a NIC carries the flows, and how many packets one has
+// carried so far.
+func (c *Cache) Offload() (on bool, packets uint64) {
+	if c.offload {
+		return true, c.Stats.Hits - c.hitsBefore
+	}
+	return false, c.offloaded
 }

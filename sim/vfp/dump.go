@@ -34,6 +34,9 @@ func (p *Port) Dump(w io.Writer, now int64) error {
 	}
 	s := p.Cache.Stats
 	d.line(1, "Unified flows : %d (hits %d, misses %d, of them stale %d, full %d)", p.Cache.Len(), s.Hits, s.Misses, s.Stale, s.Full)
+	if on, n := p.Cache.Offload(); on || n > 0 {
+		d.line(1, "Offload : %s (packets in hardware %d, exceptions in software %d)", map[bool]string{true: "on", false: "off"}[on], n, p.Counters.Packets[Out]-min(n, p.Counters.Packets[Out]))
+	}
 	for _, l := range c.layers {
 		d.layer(p, l, now)
 	}

@@ -73,6 +73,7 @@ type PortConfig struct {
 	// neither the external nor a host port serves the zone unless a layer
 	// encapsulates (virtual subnets of rule VS-27).
 	Confined bool
+	Offload  bool // the NIC carries the port's flows (SR-IOV, rule VFP-11): counters tell, packets do not
 	Blocked  bool // no policy applied yet (pipeline step 1), or endpoint state other than 2 and 3 (CMP-08)
 
 	MACSpoofing bool   // VS-13, VS-20

@@ -99,9 +99,11 @@ func (s *Switch) adopt(q *port) {
 			q.run.vfp.Cache.SetVXLANPorts(s.vxlan...)
 		}
 		q.run.vfp.SetProgram(q.program())
+		q.run.vfp.Cache.SetOffload(q.cfg.Offload)
 		return
 	}
 	q.run = before.run
+	q.run.vfp.Cache.SetOffload(q.cfg.Offload)
 	if !sameExt(q, before) {
 		q.run.aclGen++
 	}
