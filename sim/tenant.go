@@ -49,7 +49,6 @@ type tenancy struct {
 type vmNIC struct {
 	at  *Physical
 	mac wire.MAC
-	nic *fabric.NIC // nil until the machine is there
 }
 
 // Mux is a multiplexer of the controller's load balancer.
@@ -146,8 +145,7 @@ func (w *World) Physical(name string) *Physical {
 }
 
 // PlaceVM makes a place on a physical host for a virtual machine with one NIC.
-// The machine is added afterwards, with that MAC on the segment returned; then
-// PluggedVM says so.
+// The machine is added afterwards, with that MAC on the segment returned.
 func (w *World) PlaceVM(physical, vm string, mac wire.MAC) (segment string, err error) {
 	p := w.Physical(physical)
 	if p == nil {
@@ -161,32 +159,27 @@ func (w *World) PlaceVM(physical, vm string, mac wire.MAC) (segment string, err 
 	return segment, w.ApplyTenants()
 }
 
-// PluggedVM tells which NIC a machine has, so that it can move.
-func (w *World) PluggedVM(vm string, nic *fabric.NIC) { w.tenants().vms[vm].nic = nic }
-
 // MoveVM moves a virtual machine to another physical host (live migration). Who
 // does not hear of it goes on sending to the old one (rule SDN-20).
 func (w *World) MoveVM(vm, to string) error {
 	v, p := w.tenants().vms[vm], w.Physical(to)
 	switch {
-	case v == nil || v.nic == nil:
+	case v == nil:
 		return fmt.Errorf("%q is no virtual machine on a physical host", vm)
 	case p == nil:
 		return fmt.Errorf("no physical host %q", to)
 	case p == v.at:
 		return nil
 	}
-	segment, err := p.PlugVM(vm)
-	if err != nil {
+	from := v.at
+	from.UnplugVM(vm)
+	if _, err := p.PlugVM(vm); err != nil {
 		return err
 	}
-	from := v.at
 	i := slices.IndexFunc(from.info.VMs, func(o sdn.VM) bool { return o.Name == vm })
 	p.info.VMs = append(p.info.VMs, from.info.VMs[i])
 	from.info.VMs = slices.Delete(slices.Clone(from.info.VMs), i, i+1)
 	v.at = p
-	w.Net.MoveNIC(v.nic, segment)
-	from.UnplugVM(vm)
 	return w.ApplyTenants()
 }
 

@@ -17,7 +17,8 @@
 //	firewall.rule     enable|disable tcp:8080: what HNS added for it   of a host
 //	ports.exclude     tcp:8000-8100                                   of a host
 //	ports.dynamic     49152-50000                                     of a host
-//	socket            tcp:50005 | close tcp:50005                     of a host or container
+//	socket            tcp:50005 | close tcp:50005, also what a        of a role
+//	                  listen stimulus has opened
 //	hns.restart, hns.stop, hns.start, host.reboot, host.adapter in|out of a host
 //	outer.spoofing    on|off                                          of a host on an outer switch
 //	outer.cas         ADDR,ADDR: the addresses of the VM's port       of a host on an outer switch

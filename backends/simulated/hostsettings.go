@@ -4,7 +4,6 @@ import (
 	"errors"
 	"maps"
 	"net/netip"
-	"strconv"
 	"strings"
 
 	"github.com/hnsim/hnsim/backends"
@@ -68,7 +67,7 @@ func setSocket(w *world, s backends.Setting) error {
 	if err != nil {
 		return err
 	}
-	key := s.Node + "/" + strconv.Itoa(int(proto)) + "/" + strconv.Itoa(int(r.Lo))
+	key := socketKey(s.Node, proto, r.Lo)
 	if closing {
 		if release := w.sockets[key]; release != nil {
 			release()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/hnsim/hnsim/backends"
@@ -264,7 +265,15 @@ func (w *world) listen(st *ipstack.Stack, s backends.Stimulus) (backends.Outcome
 		h = ipstack.AnswerHandler(s.Reply)
 	}
 	port, err := st.Listen(proto, s.Src.Addr(), s.Src.Port(), h)
+	if err == nil {
+		w.sockets[socketKey(s.Role, proto, port)] = func() { st.CloseSocket(proto, s.Src.Addr(), port) }
+	}
 	return bound(s.Src, port, err), nil
+}
+
+// socketKey names what holds a port, for the setting socket.
+func socketKey(role string, proto uint8, port uint16) string {
+	return role + "/" + strconv.Itoa(int(proto)) + "/" + strconv.Itoa(int(port))
 }
 
 func (w *world) bind(st *ipstack.Stack, s backends.Stimulus) (backends.Outcome, error) {

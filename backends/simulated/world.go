@@ -106,9 +106,6 @@ func (w *world) AddNode(_ context.Context, n backends.Node) error {
 	nd.kind, nd.spec = n.Kind, n
 	w.nodes[n.Name] = nd
 	w.order = append(w.order, n.Name)
-	if n.On != "" {
-		w.sim.PluggedVM(n.Name, nd.nics[0])
-	}
 	return nil
 }
 

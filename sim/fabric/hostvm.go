@@ -24,15 +24,16 @@ type vmCable struct {
 const vmMTU = 65535 - 18
 
 // PlugVM makes a place for a virtual machine's NIC and returns the segment that
-// the NIC is to be plugged into; there is nothing else on it. What the machine
-// sends enters the switch whose program names it (SwitchProgram.VMs). Without
-// such a port its frames are dropped with PortBlocked.
+// the NIC is to be plugged into; there is nothing else on it. The segment is the
+// machine's: one that moves finds its next host there. What the machine sends
+// enters the switch whose program names it (SwitchProgram.VMs). Without such a
+// port its frames are dropped with PortBlocked.
 func (h *Host) PlugVM(vm string) (segment string, err error) {
 	if h.vms[vm] != nil {
 		return "", fmt.Errorf("host %s has a virtual machine %s already", h.cfg.Name, vm)
 	}
 	c := &vmCable{name: vm}
-	segment = h.cfg.Name + "/" + vm
+	segment = vm + "/vnic"
 	// The wire is inside the host: it is observed apart from the host's own.
 	c.nic, err = h.net.AddNIC(segment, NICConfig{
 		Node: h.cfg.Name + "/vms", Name: vm, MTU: vmMTU,
@@ -77,19 +78,4 @@ func (s *hostSwitch) vmBehind(port vfp.PortID) *vmCable {
 		}
 	}
 	return nil
-}
-
-// MoveNIC plugs a NIC into another segment. Frames on their way to it still
-// arrive.
-func (w *Net) MoveNIC(n *NIC, segment string) {
-	for i, o := range n.seg.nics {
-		if o == n {
-			n.seg.nics = append(n.seg.nics[:i:i], n.seg.nics[i+1:]...)
-			break
-		}
-	}
-	n.seg.forget(n)
-	n.seg = w.Segment(segment)
-	n.uplink.point = segment + "<" + n.point
-	n.seg.nics = append(n.seg.nics, n)
 }

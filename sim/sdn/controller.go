@@ -111,7 +111,7 @@ func (c *Controller) Load(body []byte) error {
 func (c *Controller) adopt(next *store, put, gone string) *Error {
 	m, err := buildModel(next)
 	if err != nil {
-		if gone != "" && err.missing == gone {
+		if gone != "" && strings.HasPrefix(err.missing+"/", gone+"/") {
 			return &Error{Status: statusConflict, Code: CodeInUse, Detail: fmt.Sprintf("%s refers to it at %s", err.Resource, err.Path)}
 		}
 		if err.Resource != "" && put != "" && !strings.HasPrefix(put+"/", err.Resource+"/") {
