@@ -80,6 +80,7 @@ const LoadMark = 16
 type Delivery struct {
 	Sent, Received   uint64
 	Reordered, Twice uint64          // among Received: later than a younger frame; counted before
+	Uncounted        uint64          // frames that the counter had no room for: they may have arrived
 	Took             time.Duration   // of sending: longer than Load.For when the sender could not keep up
 	Latency          []time.Duration // of the frames that arrived, or of a fair sample, in order of arrival
 }
