@@ -137,6 +137,7 @@ type ServiceRow struct {
 	Latency []ServiceLatency `json:"latency,omitempty"`
 	Note    string           `json:"note,omitempty"`
 	Skipped string           `json:"skipped,omitempty"`
+	Error   string           `json:"error,omitempty"` // of the harness: nothing was measured
 }
 
 // ServiceRate is the result of a search.
@@ -162,7 +163,7 @@ type ServiceLatency struct {
 // Remarks are what must be known to read the row.
 func (s ServiceRow) Remarks() []string {
 	var out []string
-	for _, r := range []struct{ name, why string }{{"", s.Skipped}, {"NDR: ", s.NDR.Why}, {"PDR: ", s.PDR.Why}, {"", s.Note}} {
+	for _, r := range []struct{ name, why string }{{"", s.Skipped}, {"could not be measured: ", s.Error}, {"NDR: ", s.NDR.Why}, {"PDR: ", s.PDR.Why}, {"", s.Note}} {
 		if r.why != "" {
 			out = append(out, r.name+r.why)
 		}
@@ -238,7 +239,7 @@ func (b *Bench) WriteBenchstat(w io.Writer) error {
 	}
 	for i := range b.Services {
 		s := &b.Services[i]
-		if s.Skipped != "" {
+		if s.Skipped+s.Error != "" {
 			continue
 		}
 		fmt.Fprintf(&t, "Benchmark%s %d %.1f ndr-packets/s %.1f pdr-packets/s", benchName(fmt.Sprintf("%s/size=%s/flows=%d/kind=service", s.Path, s.Size, s.Flows)), s.Trials, s.NDR.Rate, s.PDR.Rate)

@@ -101,7 +101,7 @@ func (t *TextWriter) serviceTable(b *Bench) {
 	row := func(cols ...string) { fmt.Fprintln(w, strings.Join(cols, "\t")+"\t") }
 	row("path", "size", "flows", "NDR kpps", "PDR kpps", "trials", "latency at", "p50", "p90", "p99", "p99.9", "max us")
 	for _, s := range b.Services {
-		if s.Skipped != "" {
+		if s.Skipped+s.Error != "" {
 			continue
 		}
 		cols := []string{s.Path, s.Size, Count(s.Flows), s.NDR.text(), s.PDR.text(), fmt.Sprint(s.Trials)}

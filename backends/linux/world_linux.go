@@ -39,6 +39,7 @@ type world struct {
 	ephem   uint16
 	broken  []string // invariants that do not hold
 	inject  bool     // a stimulus had broken checksums on purpose
+	rig     *rig     // under load
 }
 
 // node is a host, router or external machine.
@@ -323,6 +324,7 @@ func (w *world) Dump(_ context.Context, what string) (string, error) {
 // reported; an anonymous one ends with its last handle.
 func (w *world) Close(context.Context) ([]string, error) {
 	w.loop.close()
+	w.rig.close()
 	var left []string
 	for _, s := range w.spaces {
 		s.close()

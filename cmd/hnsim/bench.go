@@ -113,13 +113,16 @@ func (a *app) benchCmd() *cobra.Command {
 	flags.DurationVar(&f.initial, "initial-trial", 0, "service: `time` of the first trials; 0 is a quarter of --trial")
 	flags.DurationVar(&f.trial, "trial", 200*time.Millisecond, "service: `time` of a trial that counts; 10s or more for figures to publish")
 	flags.DurationVar(&f.sum, "trial-sum", 0, "service: `time` of trials that decide about a load; 0 is twice --trial")
-	flags.DurationVar(&f.budget, "budget", 15*time.Second, "service: `time` for each path and size; 0 is none")
+	flags.DurationVar(&f.budget, "budget", 7*time.Second, "service: `time` for each path and size; 0 is none")
 	flags.Float64Var(&f.width, "width", 0.02, "service: `share` by which upper and lower bound may differ")
 	flags.Float64Var(&f.loss, "loss", 0.005, "service: `share` of frames that the PDR may lose")
 	flags.StringVar(&f.minRate, "min-rate", "1k", "service: least `frames` a second")
 	flags.StringVar(&f.mostRate, "max-rate", "2M", "service: most `frames` a second that are offered")
 	return c
 }
+
+// servicePaths are those of a service when none are named.
+var servicePaths = []string{"l2", "l2bridge", "nat", "outboundnat", "encap+decap", "lb-dsr", "service"}
 
 func completePaths(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	var out []string
@@ -161,6 +164,11 @@ func (a *app) runBench(c *cobra.Command, args []string, f *benchFlags) error {
 	case "cost":
 		run, err = a.costRun(f, b, world, paths, len(args) == 0)
 	case "service":
+		if len(args) == 0 {
+			if paths, err = bench.Select(servicePaths); err != nil {
+				return err
+			}
+		}
 		run, err = a.serviceRun(f, b, world, paths)
 	default:
 		err = fmt.Errorf("--kind is %q: expected cost or service", kind)

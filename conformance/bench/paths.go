@@ -96,7 +96,7 @@ const (
 
 var (
 	byPort  = vary{ports: 60_000, dests: servicePorts, destPorts: true, why: "60,000 ports to 17"}
-	byAddr  = vary{ports: 7_900, dests: 128, destsFirst: true, why: "7,900 ports to 128 destinations"}
+	byDest  = vary{ports: 7_900, dests: 128, destsFirst: true, destPorts: true, why: "7,900 ports to 128 others"}
 	poolNAT = vary{ports: 60_000, dests: 1, why: "a pool of n ports carries n flows (rule L2B-23), and a host has 64 thousand"}
 )
 
@@ -107,14 +107,14 @@ func Paths() []Path {
 			build: transparent, from: "a", src: ap(podA + ":1024"), dst: ap("10.127.130.111:2000"), vary: byPort,
 			to: []string{"b"}, check: check{dst: pfx("10.127.130.111/32")}},
 		{Name: "l2bridge", About: "container to the wire with the host's MAC, l2bridge network", Limit: "l2",
-			build: bridge("", 0), from: "a", src: ap(podA + ":1024"), dst: ap("203.0.113.64:53"), vary: byAddr,
+			build: bridge("", 0), from: "a", src: ap(podA + ":1024"), dst: ap(outside + ":2000"), vary: byDest, to: []string{"x"},
 			check: check{src: pfx(podA + "/32"), dst: pfx("203.0.113.0/24")}},
 		{Name: "nat", About: "container to the wire: internal switch, host routing, WinNAT with a known session", Limit: "napt",
-			build: natNetwork, from: "a", src: ap("172.16.0.10:1024"), dst: ap("203.0.113.64:53"), vary: byAddr, check: natted},
+			build: natNetwork, from: "a", src: ap("172.16.0.10:1024"), dst: ap(outside + ":2000"), vary: byDest, to: []string{"x"}, check: natted},
 		{Name: "nat-new", About: "as nat, first packet: WinNAT opens a session, each 128th time with a port", First: true, Limit: "new",
-			build: natNetwork, from: "a", src: ap("172.16.0.10:1024"), dst: ap("203.0.113.64:53"), vary: byAddr, check: natted},
+			build: natNetwork, from: "a", src: ap("172.16.0.10:1024"), dst: ap(outside + ":2000"), vary: byDest, check: natted},
 		{Name: "nat-in", About: "answers from the wire back through WinNAT to the container", Limit: "napt",
-			build: natNetwork, from: "a", src: ap("172.16.0.10:1024"), dst: ap("203.0.113.64:53"), vary: byAddr, reversed: true,
+			build: natNetwork, from: "a", src: ap("172.16.0.10:1024"), dst: ap(outside + ":2000"), vary: byDest, reversed: true,
 			check: check{src: pfx("203.0.113.0/24"), dst: pfx("172.16.0.10/32")}},
 		{Name: "outboundnat", About: "container to the wire with VFP outbound NAT, known flow", Limit: "napt",
 			build: bridge(outboundNAT, 0), from: "a", src: ap(podA + ":1024"), dst: ap(outside + ":53"), vary: poolNAT, to: []string{"x"}, check: natted},
@@ -145,7 +145,7 @@ func Paths() []Path {
 			limit = fmt.Sprintf("acl-abv-%d", n)
 		}
 		out = append(out, Path{Name: fmt.Sprintf("acl-%d", n), About: fmt.Sprintf("container to the wire, first packet of a flow against %d ACL rules", n), First: true,
-			Limit: limit, build: bridge("", n), from: "a", src: ap(podA + ":1024"), dst: ap("203.0.113.64:53"), vary: byAddr,
+			Limit: limit, build: bridge("", n), from: "a", src: ap(podA + ":1024"), dst: ap(outside + ":2000"), vary: byDest, to: []string{"x"},
 			check: check{src: pfx(podA + "/32"), dst: pfx("203.0.113.0/24")}})
 	}
 	return append(out, Path{Name: "service", About: "pod to service to remote pod: load balancer, VXLAN, both hosts", Limit: "encap+decap",

@@ -71,8 +71,8 @@ func (c *ServiceConfig) goals() []mlr.Goal {
 // shares of the PDR at which latency is measured.
 var shares = []float64{0.1, 0.5, 0.9}
 
-// Service searches for the rates that paths carry. After an error or when ctx
-// ends, what was measured so far is returned with it.
+// Service searches for the rates that paths carry. A path that cannot be
+// measured does not keep the others from it.
 func Service(ctx context.Context, cfg ServiceConfig) (*reports.Bench, error) {
 	out := &reports.Bench{Schema: reports.BenchSchema, Kind: "service", Backend: cfg.Backend.Name(), Profile: cfg.World.Profile, Machine: machine()}
 	paths := cfg.paths()
@@ -83,8 +83,12 @@ func Service(ctx context.Context, cfg ServiceConfig) (*reports.Bench, error) {
 				return out, nil
 			}
 			row, offers, err := cfg.row(ctx, &p, size)
+			if ctx.Err() != nil {
+				out.Interrupted = true
+				return out, nil
+			}
 			if err != nil {
-				return out, fmt.Errorf("%s, size %s: %w", p.Name, size, err)
+				row.Error = err.Error() // the other paths have worlds of their own
 			}
 			out.Services = append(out.Services, row)
 			if offers != "" && len(out.Notes) == 0 {

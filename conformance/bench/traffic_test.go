@@ -27,7 +27,7 @@ func whole(b *backends.Burst, i int) []byte {
 }
 
 func TestEveryFlowIsAnotherTupleWithValidChecksums(t *testing.T) {
-	for _, v := range []vary{byPort, byAddr, poolNAT} {
+	for _, v := range []vary{byPort, byDest, poolNAT} {
 		for _, sizes := range [][]int{{64}, imix, {1514}, {8986}} {
 			tmpl := mkTemplate(t, sizes, v)
 			const flows = 1000

@@ -161,9 +161,15 @@ func TestWhatCannotBeFoundSaysWhy(t *testing.T) {
 		t.Errorf("always with loss: %+v, %v", r, err)
 	}
 	y := &system{capacity: 500}
-	got, n, err = Search(ctx, Config{Min: 10, Max: 1000, Goals: []Goal{goal(0)}, Trials: 3}, y.measure)
-	if r := got[0]; err != nil || r.Complete || n != 3 || !strings.Contains(r.Why, "3 trials") {
+	got, n, err = Search(ctx, Config{Min: 10, Max: 1000, Goals: []Goal{goal(0)}, Trials: 2}, y.measure)
+	if r := got[0]; err != nil || r.Complete || n != 2 || !strings.Contains(r.Why, "2 trials") {
 		t.Errorf("few trials: %+v, %d, %v", r, n, err)
+	}
+	got, _, err = Search(ctx, Config{Min: 10, Max: 1000, Goals: []Goal{goal(0), goal(0.005)}, Trials: 3}, y.measure)
+	for _, r := range got {
+		if err != nil || r.Complete || r.Lower > 503 || r.Lower < 400 || r.Throughput > 500 || !strings.Contains(r.Why, "those of trials of 1s") {
+			t.Errorf("the first phase alone: %+v, %v", r, err)
+		}
 	}
 	stop := func() string { return "time is up" }
 	got, _, err = Search(ctx, Config{Min: 10, Max: 1000, Goals: []Goal{goal(0)}, Stop: stop}, y.measure)

@@ -1,6 +1,7 @@
 package mlr
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,6 +89,7 @@ type search struct {
 	measure Measurer
 	at      map[float64][]Trial
 	loads   []float64 // in order of first measurement
+	last    *Goal     // the last target for which a lower bound was found
 	n       int
 	over    string // why it ends early
 	err     error
@@ -105,7 +107,11 @@ func (s *search) goal(g *Goal) {
 		p := *g
 		p.Final, p.Sum = d, d
 		p.Width = math.Min(0.5, g.Width*float64(int(1)<<(len(durations)-i)))
-		if lo, hi = s.narrow(&p, lo, hi); s.err != nil || s.over != "" {
+		lo, hi = s.narrow(&p, lo, hi)
+		if lower, _ := s.bounds(&p); lower > 0 {
+			s.last = &p
+		}
+		if s.err != nil || s.over != "" {
 			return
 		}
 	}
@@ -241,6 +247,16 @@ func near(lower, upper, width float64) bool { return (upper-lower)/upper <= widt
 func (s *search) result(g *Goal) Result {
 	r := Result{Goal: *g}
 	r.Lower, r.Upper = s.bounds(g)
+	if s.last != nil && r.Lower == 0 {
+		// Not found in time: what shorter trials say is better than nothing.
+		p := *s.last
+		p.LossRatio = g.LossRatio
+		if r.Lower, r.Upper = s.bounds(&p); r.Lower > 0 {
+			r.Throughput = Throughput(&p, r.Lower, s.at[r.Lower])
+		}
+		r.Why = fmt.Sprintf("%s; the bounds are those of trials of %v", cmp.Or(s.over, "not found"), p.Final)
+		return r
+	}
 	if r.Lower > 0 {
 		r.Throughput = Throughput(g, r.Lower, s.at[r.Lower])
 	}

@@ -112,13 +112,15 @@ func OfBench(b *reports.Bench, gate bool) int {
 			found = found && c.Gate.Verdict == reports.BenchSlower
 		}
 	}
+	broken := false
 	for _, s := range b.Services {
 		if s.Skipped != "" {
 			measured--
 		}
+		broken = broken || s.Error != ""
 	}
 	switch {
-	case measured == 0:
+	case measured == 0 || broken:
 		return NotTested
 	case b.SelfTest && noisy:
 		return Noise

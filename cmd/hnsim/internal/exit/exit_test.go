@@ -67,3 +67,44 @@ func TestErrorsKeepTheFirstCodeTheyWereGiven(t *testing.T) {
 		t.Error("no error became one")
 	}
 }
+
+func TestTheCodeOfABenchmark(t *testing.T) {
+	cell := func(v reports.BenchVerdict) reports.BenchCell {
+		return reports.BenchCell{Gate: &reports.BenchGate{Verdict: v}}
+	}
+	run := func(v reports.BenchVerdict, cells ...reports.BenchCell) *reports.Bench {
+		return &reports.Bench{Verdict: v, Cells: cells}
+	}
+	self := func(cells ...reports.BenchCell) *reports.Bench {
+		return &reports.Bench{SelfTest: true, Cells: cells}
+	}
+	slower, same, noise := cell(reports.BenchSlower), cell(reports.BenchSame), cell(reports.BenchInconclusive)
+	skipped := reports.BenchCell{Skipped: "why"}
+	tests := []struct {
+		name string
+		b    *reports.Bench
+		gate bool
+		want int
+	}{
+		{"measured", run("", reports.BenchCell{}), false, OK},
+		{"nothing measured", run("", skipped), false, NotTested},
+		{"nothing at all", run(""), true, NotTested},
+		{"slower, and a gate", run(reports.BenchSlower, slower, skipped), true, Gate},
+		{"slower without one", run(reports.BenchSlower, slower), false, OK},
+		{"noise, and a gate", run(reports.BenchInconclusive, noise), true, Noise},
+		{"the same", run(reports.BenchSame, same), true, OK},
+		{"faster", run(reports.BenchFaster, cell(reports.BenchFaster)), true, OK},
+		{"a self-test that finds it everywhere", self(slower, slower, skipped), false, OK},
+		{"a self-test that misses one", self(slower, same), false, Unexpected},
+		{"a self-test in noise", self(slower, noise, same), false, Noise},
+		{"a service", &reports.Bench{Services: []reports.ServiceRow{{}, {Skipped: "why"}}}, false, OK},
+		{"no service", &reports.Bench{Services: []reports.ServiceRow{{Skipped: "why"}}}, false, NotTested},
+		{"a broken one", &reports.Bench{Services: []reports.ServiceRow{{}, {Error: "cable"}}}, false, NotTested},
+		{"interrupted", &reports.Bench{Interrupted: true, Verdict: reports.BenchSlower}, true, Interrupted},
+	}
+	for _, tt := range tests {
+		if got := OfBench(tt.b, tt.gate); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
