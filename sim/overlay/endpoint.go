@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -144,6 +145,26 @@ type routeCA struct {
 }
 
 func (routeCA) Name() string { return "vnetroute" }
+
+// Spaces are the customer addresses of the network with where they are: all
+// its ports look into the same ones.
+func (a routeCA) Spaces() []vfp.Space {
+	n := 0
+	for k := range a.n.local {
+		if k.vni == a.vni {
+			n++
+		}
+	}
+	for k := range a.n.remote {
+		if k.vni == a.vni {
+			n++
+		}
+	}
+	return []vfp.Space{
+		{Name: fmt.Sprintf("VNET_CA_SPACE_%d", a.vni), Entries: n},
+		{Name: "VNET_PREFIX_SPACE_" + a.n.cfg.PA.String(), Entries: len(a.n.subnets)},
+	}
+}
 
 func (a routeCA) Apply(w *vfp.Walk) vfp.Outcome {
 	if w.Fwd.Kind != vfp.ByMAC {

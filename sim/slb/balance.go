@@ -1,6 +1,10 @@
 package slb
 
-import "github.com/hnsim/hnsim/sim/vfp"
+import (
+	"fmt"
+
+	"github.com/hnsim/hnsim/sim/vfp"
+)
 
 // place is the kind of port that a rule is for.
 type place uint8
@@ -23,6 +27,11 @@ func (b *balance) Name() string {
 		return "steer"
 	}
 	return "lbnat"
+}
+
+// Spaces is the set of backends, which all rules of the frontend share.
+func (b *balance) Spaces() []vfp.Space {
+	return []vfp.Space{{Name: fmt.Sprintf("SLB_DIP_SPACE_%s_%d_%d", b.f.VIP, b.f.Port, b.f.Proto), Entries: len(b.f.Backends)}}
 }
 
 // Apply must not choose by anything but the packet's tuple: the choice is made

@@ -1,6 +1,7 @@
 package vfp
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/hnsim/hnsim/sim/wire"
@@ -112,6 +113,24 @@ type DynNAT struct {
 }
 
 func (DynNAT) Name() string { return "dynnat" }
+
+// Spaces is the pool, named as real dumps name it: address family, protocol,
+// and who translates to what.
+func (d DynNAT) Spaces() []Space {
+	family, proto := "IPV4", fmt.Sprint(d.Pool.proto)
+	if d.To.Is6() {
+		family = "IPV6"
+	}
+	switch d.Pool.proto {
+	case wire.ProtoTCP:
+		proto = "TCP"
+	case wire.ProtoUDP:
+		proto = "UDP"
+	case wire.ProtoICMP, wire.ProtoICMPv6:
+		proto = "ICMP"
+	}
+	return []Space{{fmt.Sprintf("SLB_NATPOOL_%s_%s_%d_%s", family, proto, d.Pool.owner, d.To), d.Pool.Size()}}
+}
 
 func (d DynNAT) Apply(w *Walk) Outcome {
 	h := &w.H

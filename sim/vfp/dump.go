@@ -37,6 +37,9 @@ func (p *Port) Dump(w io.Writer, now int64) error {
 	if on, n := p.Cache.Offload(); on || n > 0 {
 		d.line(1, "Offload : %s (packets in hardware %d, exceptions in software %d)", map[bool]string{true: "on", false: "off"}[on], n, p.Counters.Packets[Out]-min(n, p.Counters.Packets[Out]))
 	}
+	for _, sp := range c.spaces() {
+		d.line(1, "SPACE : %s (%d entries)", sp.Name, sp.Entries)
+	}
 	for _, l := range c.layers {
 		d.layer(p, l, now)
 	}
@@ -79,6 +82,9 @@ func (d *dumper) group(g *group, dir Dir) {
 		if len(r.Targets) > 0 {
 			d.line(3, "Targets : %s", strings.Join(r.targetNames(), ","))
 		}
+		if names := spaceNames(r.Action); len(names) > 0 {
+			d.line(3, "Spaces : %s", strings.Join(names, ","))
+		}
 		flags := []string{}
 		if r.Terminating {
 			flags = append(flags, "terminating")
@@ -94,6 +100,36 @@ func (d *dumper) group(g *group, dir Dir) {
 		}
 		d.line(3, "Hits : %d", g.hits[i])
 	}
+}
+
+// spaces are those that the program's rules refer to, each once, by name.
+func (c *compiled) spaces() []Space {
+	var out []Space
+	for _, l := range c.layers {
+		for _, gs := range l.groups {
+			for _, g := range gs {
+				for _, r := range g.rules {
+					if a, ok := r.Action.(Spaced); ok {
+						out = append(out, a.Spaces()...)
+					}
+				}
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b Space) int { return strings.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(out, func(a, b Space) bool { return a.Name == b.Name })
+}
+
+func spaceNames(a Action) []string {
+	sp, ok := a.(Spaced)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for _, s := range sp.Spaces() {
+		names = append(names, s.Name)
+	}
+	return names
 }
 
 // targetNames are the targets without the part that the rule has in common with

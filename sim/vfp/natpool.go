@@ -87,6 +87,9 @@ func (n *NATPool) Blocks() []PortRange {
 	return out
 }
 
+// Size is the number of ports that the pool has reserved.
+func (n *NATPool) Size() int { return len(n.blocks) * n.block }
+
 // InUse is the number of ports that flows hold.
 func (n *NATPool) InUse() int { return n.inUse }
 

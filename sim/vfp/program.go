@@ -122,6 +122,18 @@ type Action interface {
 	Apply(*Walk) Outcome
 }
 
+// Spaced is an action that looks into spaces: large mappings that many rules,
+// of one port or of many, have in common (rule VFP-05). Dumps name them.
+type Spaced interface {
+	Spaces() []Space
+}
+
+// Space is a mapping between addresses, or a pool of ports.
+type Space struct {
+	Name    string
+	Entries int
+}
+
 // ForwardKind is a forwarding decision (pipeline step 6).
 type ForwardKind uint8
 
