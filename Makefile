@@ -122,3 +122,9 @@ race-serve: ## 10,000 operations of 32 clients, HTTP and DLLs, under the race de
 
 test-hns: ## hnsim.exe through hcsshim under wine: the same results as the model (needs wine and mingw)
 	backends/hns/test-standin.sh $(OUT)/hns
+
+# Comparisons with other systems, in a module of their own.
+.PHONY: peers
+
+peers: ## forwarding paths beside the C limit, in one run (needs gcc and AVX-512; ARGS="-rows l2,encap")
+	cd conformance/bench/peers && $(GO) run . $(ARGS)

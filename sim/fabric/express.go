@@ -152,6 +152,44 @@ func (x *Express) index(id uint64) (int, bool) {
 	return int(i), id&expressMark != 0 && x.batch != nil && i < uint64(x.batch.N)
 }
 
+// burst takes packets that a switch hands out together, if they are the batch's.
+// The packets that leave the host here stay where they are.
+func (x *Express) burst(s *hostSwitch, pkts []vfp.Packet) bool {
+	first, mine := x.index(pkts[0].ID)
+	if !mine || &pkts[0] != &x.batch.Pkts[first] {
+		return false
+	}
+	port, how := vfp.PortID(0), NoExit
+	for i := range pkts {
+		p := &pkts[i]
+		if p.OutPort != port || i == 0 {
+			port, how = p.OutPort, x.exit(s, p.OutPort)
+		}
+		if how == NoExit || how == ByWire && x.h.nic.admit(p.Bytes()) != vfp.DropNone {
+			s.Deliver(x.batch.Now, port, p)
+			continue
+		}
+		s.tally.delivered++
+		x.leaves(first+i, how)
+	}
+	return true
+}
+
+// exit is where a frame leaves that comes out of the port, NoExit if it is not
+// out of the host then.
+func (x *Express) exit(s *hostSwitch, port vfp.PortID) Exit {
+	switch to := s.behind[port]; {
+	case port == s.prog.Wire && s.prog.Uplink != "":
+		if x.h.nic.cfg.VLAN != 0 {
+			return NoExit
+		}
+		return ByWire
+	case to == nil || to.Compartment == HostCompartment:
+		return NoExit
+	}
+	return ToInside
+}
+
 // deliver takes a frame that a switch hands out.
 func (x *Express) deliver(s *hostSwitch, port vfp.PortID, p *vfp.Packet) bool {
 	i, mine := x.index(p.ID)

@@ -68,6 +68,16 @@ func (s *hostSwitch) enter(now int64, port vfp.PortID, frame []byte, id uint64) 
 	s.sw.Process(b, s)
 }
 
+// Burst takes frames that leave the switch now.
+func (s *hostSwitch) Burst(at int64, pkts []vfp.Packet) {
+	if x := s.h.express; x != nil && x.burst(s, pkts) {
+		return
+	}
+	for i := range pkts {
+		s.Deliver(at, pkts[i].OutPort, &pkts[i])
+	}
+}
+
 // Deliver takes a frame that leaves the switch at a time.
 func (s *hostSwitch) Deliver(at int64, port vfp.PortID, p *vfp.Packet) {
 	s.tally.delivered++

@@ -58,22 +58,27 @@ type Entry struct {
 	Bytes   uint64
 	Packets uint32 // wraps
 	maxLen  uint16 // 0: none
-	nRefs   uint8
-	nWatch  uint8
+	kind    quickKind
 
 	quick quick
-	refs  [nearRefs]flowRef // the first of rest.refs
+	refs  [nearRefs]flowRef // rest.refs in short, for quick packets: see near
 }
 
-// nearRefs is how many references lie with the entry; more are in its rest.
-const nearRefs = 2
+// nearRefs is how many runs of layer flows, and watch counters, lie with the
+// entry.
+const nearRefs = 3
 
 // rest is what packets need that are not quick. T is shared by all packets of
 // the flow.
 type rest struct {
 	T    Transposition
 	refs [MaxRefs]flowRef // layer flows; behind them, watch hashes and counts
+
+	nRefs, nWatch uint8
 }
+
+// all are the references of both kinds.
+func (r *rest) all() []flowRef { return r.refs[:r.nRefs+r.nWatch] }
 
 // seenAt is a time to about a millisecond, which is enough for what only frees
 // memory.
@@ -166,15 +171,6 @@ func (c *Cache) restOf(k *Key) *rest {
 	return c.rests4.at(k.hint - 1)
 }
 
-// refsOf are the references of an entry whose number is in the key's hint.
-func (c *Cache) refsOf(e *Entry, k *Key) []flowRef {
-	n := int(e.nRefs) + int(e.nWatch)
-	if n <= nearRefs {
-		return e.refs[:n]
-	}
-	return c.restOf(k).refs[:n]
-}
-
 // Lookup returns the outcome for a packet, if there is one that still holds,
 // and records the packet with every layer flow that it belongs to: the caller is
 // then bound to apply it, and must not change it. gen is a number that changes
@@ -190,38 +186,43 @@ func (c *Cache) Lookup(k *Key, p *Packet, now int64, gen uint64) (*Transposition
 		c.Stats.Misses++
 		return nil, false
 	}
-	refs := c.refsOf(e, k)
-	if e.gen != uint32(gen) || e.maxLen > 0 && p.Len() > int(e.maxLen) || !c.holds(refs, int(e.nRefs), now, k.flags) {
+	r := c.restOf(k)
+	if e.gen != uint32(gen) || e.maxLen > 0 && p.Len() > int(e.maxLen) || !c.holds(r, now, k.flags) {
 		c.Stats.Misses++
 		c.Stats.Stale++
 		return nil, false
 	}
-	c.record(e, refs, k, now, p.Len())
-	return &c.restOf(k).T, true
+	c.touch(r, k, now)
+	e.record(now, p.Len())
+	c.Stats.Hits++
+	return &r.T, true
 }
 
-// record notes a packet of so many bytes with the entry and its layer flows.
-func (c *Cache) record(e *Entry, refs []flowRef, k *Key, now int64, bytes int) {
-	for _, r := range refs[:e.nRefs] {
-		c.store.hot(r.id>>1).touch(now, uint8(r.id&1), k.flags)
-	}
+// record notes a packet of so many bytes.
+func (e *Entry) record(now int64, bytes int) {
 	e.seen = seenAt(now)
 	e.Packets++
 	e.Bytes += uint64(bytes)
-	c.Stats.Hits++
 }
 
-// holds reports whether a walk would touch the same layer flows, the first n of
-// refs, as the one that made the entry.
-func (c *Cache) holds(refs []flowRef, n int, now int64, flags uint8) bool {
-	for _, r := range refs[:n] {
-		h := c.store.hot(r.id >> 1)
-		if h.gen != r.slot || h.expired(now) || h.superseded(flags) {
+// touch records a packet with the layer flows.
+func (c *Cache) touch(r *rest, k *Key, now int64) {
+	for _, f := range r.refs[:r.nRefs] {
+		c.store.hot(f.id>>1).touch(now, uint8(f.id&1), k.flags)
+	}
+}
+
+// holds reports whether a walk would touch the same layer flows as the one
+// that made the entry.
+func (c *Cache) holds(r *rest, now int64, flags uint8) bool {
+	for _, f := range r.refs[:r.nRefs] {
+		h := c.store.hot(f.id >> 1)
+		if h.gen != f.slot || h.expired(now) || h.superseded(flags) {
 			return false
 		}
 	}
-	for _, r := range refs[n:] {
-		if *c.store.watched(r.id) != r.slot {
+	for _, f := range r.all()[r.nRefs:] {
+		if *c.store.watched(f.id) != f.slot {
 			return false
 		}
 	}
@@ -262,9 +263,10 @@ func (c *Cache) Install(k *Key, w *Walk, t *Transposition, gen uint64) bool {
 		// behind the layers that it watches.
 		r.refs[int(f.nRefs)+i] = flowRef{h, *c.store.watched(h)}
 	}
-	*e = Entry{gen: uint32(gen), seen: seenAt(w.Now), maxLen: uint16(min(max(w.MaxLen, 0), 0xffff)), nRefs: f.nRefs, nWatch: f.nWatch}
-	copy(e.refs[:], r.refs[:])
-	e.quick.prepare(k, t)
+	r.nRefs, r.nWatch = f.nRefs, f.nWatch
+	*e = Entry{gen: uint32(gen), seen: seenAt(w.Now), maxLen: uint16(min(max(w.MaxLen, 0), 0xffff))}
+	e.kind = e.quick.prepare(k, t)
+	e.refs, e.quick.runs = near(r.refs[:r.nRefs], r.all()[r.nRefs:])
 	c.Stats.Installs++
 	return true
 }
@@ -273,8 +275,8 @@ func (c *Cache) Install(k *Key, w *Walk, t *Transposition, gen uint64) bool {
 func (c *Cache) insert(k *Key, now int64, gen uint64) *Entry {
 	const effort = 16
 	if c.full(k) {
-		c.sweep(k.v6, effort, func(e *Entry, refs []flowRef) bool {
-			return e.gen != uint32(gen) || idleSince(e.seen, now) || !c.holds(refs, int(e.nRefs), now, 0)
+		c.sweep(k.v6, effort, func(e *Entry, r *rest) bool {
+			return e.gen != uint32(gen) || idleSince(e.seen, now) || !c.holds(r, now, 0)
 		})
 	}
 	var e *Entry
@@ -301,12 +303,12 @@ func (c *Cache) full(k *Key) bool {
 }
 
 // sweep removes entries for which dead holds, among the next n.
-func (c *Cache) sweep(v6 bool, n int, dead func(e *Entry, refs []flowRef) bool) {
+func (c *Cache) sweep(v6 bool, n int, dead func(e *Entry, r *rest) bool) {
 	rests := &c.rests4
 	if v6 {
 		rests = &c.rests6
 	}
-	check := func(id uint32, e *Entry) bool { return dead(e, rests.at(id).refs[:e.nRefs+e.nWatch]) }
+	check := func(id uint32, e *Entry) bool { return dead(e, rests.at(id)) }
 	if v6 {
 		c.v6.sweep(n, check)
 	} else {

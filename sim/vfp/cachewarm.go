@@ -49,12 +49,18 @@ func (c *Cache) Warm(keys []Key) {
 		if e == nil {
 			continue
 		}
-		n, w := min(e.nRefs, nearRefs), min(e.nRefs+e.nWatch, nearRefs)
-		for _, r := range e.refs[:n] {
-			lines.add(unsafe.Pointer(c.store.hot(r.id >> 1)))
-		}
-		for _, r := range e.refs[n:w] {
-			lines.add(unsafe.Pointer(c.store.watched(r.id)))
+		for i, n := range e.quick.runs {
+			switch n {
+			case 0, farRuns:
+			case watchRun:
+				lines.add(unsafe.Pointer(c.store.watched(e.refs[i].id)))
+			default:
+				h := unsafe.Pointer(c.store.hot(e.refs[i].id >> 1))
+				lines.add(h)
+				if n > 1 {
+					lines.add(unsafe.Add(h, uintptr(n-1)*unsafe.Sizeof(flowHot{})))
+				}
+			}
 		}
 	}
 	lines.prefetch()

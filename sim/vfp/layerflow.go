@@ -22,11 +22,13 @@ type engineRefs struct {
 	first *Port // the port that was walked first
 	again bool  // and is now walked in the other direction
 
-	refs    [MaxRefs]flowRef // layer flows that decided
-	watch   [MaxRefs]uint32  // hashes of tuples that stateful layers had no flow for
-	nRefs   uint8
-	nWatch  uint8
-	tooMany bool // references do not fit, or belong to several stores
+	refs   [MaxRefs]flowRef // layer flows that decided
+	watch  [MaxRefs]uint32  // hashes of tuples that stateful layers had no flow for
+	nRefs  uint8
+	nWatch uint8
+	// watchers counts the layers that looked in vain, for each hash.
+	watchers [MaxRefs]uint8
+	tooMany  bool // references do not fit, or belong to several stores
 
 	made  [MaxStatefulLayers]uint32 // flows made at the current port, not published yet
 	nMade uint8
@@ -136,8 +138,9 @@ func (f *engineRefs) addRef(id uint32, side uint8, gen uint32) {
 }
 
 func (f *engineRefs) addWatch(hash uint32) {
-	for _, h := range f.watch[:f.nWatch] {
+	for i, h := range f.watch[:f.nWatch] {
 		if h == hash {
+			f.watchers[i]++
 			return
 		}
 	}
@@ -145,8 +148,23 @@ func (f *engineRefs) addWatch(hash uint32) {
 		f.tooMany = true
 		return
 	}
-	f.watch[f.nWatch] = hash
+	f.watch[f.nWatch], f.watchers[f.nWatch] = hash, 1
 	f.nWatch++
+}
+
+// found is told that the layer which looked for a flow with the hash in vain has
+// one now: it is that flow's end that would change the walk, not another one.
+func (f *engineRefs) found(hash uint32) {
+	for i, h := range f.watch[:f.nWatch] {
+		if h != hash {
+			continue
+		}
+		if f.watchers[i]--; f.watchers[i] == 0 {
+			f.nWatch--
+			f.watch[i], f.watchers[i] = f.watch[f.nWatch], f.watchers[f.nWatch]
+		}
+		return
+	}
 }
 
 // natPort takes a port for the flow that the current layer is about to make.
@@ -369,6 +387,7 @@ func (p *Port) commit(w *Walk) {
 			}
 		}
 		f.addRef(id, forward, p.store.hot(id).gen)
+		f.found(p.store.cold(id).fwd.pairHash())
 		// Hairpin: the first direction might have met this flow, had it been
 		// there. The next packet will, and may be cached.
 		w.NoCache = w.NoCache || f.again

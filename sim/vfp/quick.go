@@ -1,8 +1,10 @@
 package vfp
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"github.com/hnsim/hnsim/sim/wire"
 )
@@ -26,8 +28,8 @@ type quick struct {
 	limit        uint16 // longest frame that may leave; 0: the outcome is not quick
 	ipSum, l4Sum uint16 // folded wire.Delta, hops included
 	entropy      uint16
-	ttl          uint8 // hops to take off
-	kind         quickKind
+	ttl          uint8           // hops to take off
+	runs         [nearRefs]uint8 // see Entry.refs; none for entries that are not in runs
 }
 
 type quickKind uint8
@@ -47,16 +49,16 @@ const (
 )
 
 // prepare works out the quick outcome, if t is one.
-func (q *quick) prepare(k *Key, t *Transposition) {
+func (q *quick) prepare(k *Key, t *Transposition) (kind quickKind) {
 	*q = quick{}
 	tunnel := k.words[1] & tunnelMask
 	switch proto := uint8(k.words[1] >> wire.ZoneBits); {
 	case k.v6 || tunnel&taggedZone != 0 || proto != wire.ProtoTCP && proto != wire.ProtoUDP:
-		return
+		return 0
 	case t.Drop != DropNone || t.MTU != 0 || t.PopVLAN || t.PushVLAN || t.set&setID != 0 || t.decap != (tunnel != 0):
-		return
+		return 0
 	case t.encap != nil && t.encap.size != wire.VXLANOverhead4:
-		return
+		return 0
 	}
 	q.ips, q.mac0, q.mac1, q.ports = k.words[0], k.words[2], uint32(k.words[3]>>32), uint32(k.words[1]>>32)
 	if t.set&setEthDst != 0 {
@@ -82,11 +84,12 @@ func (q *quick) prepare(k *Key, t *Transposition) {
 	}
 	q.encap, q.entropy, q.out, q.limit = t.encap, t.entropy, t.Out, uint16(min(t.Straight, 0xffff))
 	if t.set != 0 || t.DecTTL > 0 {
-		q.kind |= quickChange
+		kind |= quickChange
 	}
 	if t.decap {
-		q.kind |= quickDecap
+		kind |= quickDecap
 	}
+	return kind
 }
 
 // macWord is a MAC as 48 bits.
@@ -228,7 +231,7 @@ func (c *Cache) Quick(k *Key, p *Packet, now int64, gen uint64) *Entry {
 	if e.gen != uint32(gen) || e.maxLen > 0 && n > uint32(e.maxLen) {
 		return nil
 	}
-	if q.kind&quickDecap != 0 {
+	if e.kind&quickDecap != 0 {
 		n, room = uint32(k.end-k.at), room+int(k.at)
 	}
 	if q.encap != nil {
@@ -240,10 +243,86 @@ func (c *Cache) Quick(k *Key, p *Packet, now int64, gen uint64) *Entry {
 	if n > uint32(q.limit) || q.ttl > 0 && p.buf[p.off+int(k.at)+22] <= q.ttl {
 		return nil
 	}
-	if e.nRefs|e.nWatch != 0 && !c.holds(c.refsOf(e, k), int(e.nRefs), now, k.flags) {
+	if q.runs[0] != 0 && !c.quickHolds(e, k, now) {
 		return nil
 	}
 	return e
+}
+
+const (
+	watchRun = 0xff // a slot of Entry.refs with a watch counter
+	farRuns  = 0xfe // in the first slot: the references are in the rest only
+)
+
+// quickHolds is holds for an entry with references.
+func (c *Cache) quickHolds(e *Entry, k *Key, now int64) bool {
+	if e.quick.runs[0] == farRuns {
+		return c.holds(c.restOf(k), now, k.flags)
+	}
+	for i, n := range e.quick.runs {
+		r := e.refs[i]
+		if n == 0 {
+			break
+		}
+		if n == watchRun {
+			if *c.store.watched(r.id) != r.slot {
+				return false
+			}
+			continue
+		}
+		for id := r.id >> 1; n > 0; n, id = n-1, id+1 {
+			if h := c.store.hot(id); h.gen != r.slot || h.expired(now) || h.superseded(k.flags) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// quickTouch records the packet with the entry's layer flows.
+func (c *Cache) quickTouch(e *Entry, k *Key, now int64) {
+	if e.quick.runs[0] == farRuns {
+		c.touch(c.restOf(k), k, now)
+		return
+	}
+	for i, n := range e.quick.runs {
+		if n == 0 || n == watchRun {
+			return
+		}
+		r := e.refs[i]
+		side := uint8(r.id & 1)
+		for id := r.id >> 1; n > 0; n, id = n-1, id+1 {
+			c.store.hot(id).touch(now, side, k.flags)
+		}
+	}
+}
+
+// near tells layer flows that were made one after the other, as those of one
+// walk are, in a few words: each run is its first flow and how many there are.
+// They are alike in side and slot. Watch counters follow. Without room for all
+// the first run is farRuns.
+func near(flows, watches []flowRef) (first [nearRefs]flowRef, n [nearRefs]uint8) {
+	var sorted [MaxRefs]flowRef
+	list := append(sorted[:0], flows...)
+	slices.SortFunc(list, func(a, b flowRef) int { return cmp.Compare(a.id, b.id) })
+	run := -1
+	for i, r := range list {
+		if i > 0 && r.id == list[i-1].id+2 && r.slot == list[i-1].slot {
+			n[run]++
+			continue
+		}
+		if run++; run == nearRefs {
+			return first, [nearRefs]uint8{farRuns}
+		}
+		first[run], n[run] = r, 1
+	}
+	for _, r := range watches {
+		if run++; run == nearRefs {
+			return first, [nearRefs]uint8{farRuns}
+		}
+		first[run], n[run] = r, watchRun
+	}
+	return first, n
 }
 
 // Out is where the entry's packets go, with the switch's marks.
@@ -252,14 +331,18 @@ func (e *Entry) Out() PortID { return e.quick.out }
 // Carry records a plain packet, for which Quick returned the entry, with the
 // layer flows that it belongs to, and changes it. Its Meta stays as it was.
 func (c *Cache) Carry(e *Entry, k *Key, p *Packet, now int64) {
-	c.record(e, c.refsOf(e, k), k, now, p.end-p.off)
+	if e.quick.runs[0] != 0 {
+		c.quickTouch(e, k, now)
+	}
+	e.record(now, p.end-p.off)
+	c.Stats.Hits++
 	c.Stats.Quick++
 	q := &e.quick
-	if q.kind&quickDecap != 0 {
+	if e.kind&quickDecap != 0 {
 		p.end = p.off + int(k.end)
 		p.off += int(k.at)
 	}
-	if q.kind&quickChange != 0 {
+	if e.kind&quickChange != 0 {
 		q.apply(p.buf[p.off:p.end])
 	}
 	if q.encap != nil {

@@ -46,7 +46,7 @@ func checkQuick(c *Cache, before []byte, key *Key, outcome *Transposition, r res
 	t := *outcome
 	t.MTU, t.Straight = 0, 1<<16
 	var q Entry
-	q.quick.prepare(key, &t)
+	q.kind = q.quick.prepare(key, &t)
 	p := NewPacket(before)
 	var k Key
 	if q.quick.limit == 0 || r.drop != DropNone || !c.PlainKey(p, &k) {

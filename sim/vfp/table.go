@@ -7,16 +7,21 @@ package vfp
 // which follow from the sequence of operations alone.
 type Table[K comparable, E any] struct {
 	index
-	nodes arena[node[K, E]]
-	next  uint32   // identifiers handed out so far
-	free  []uint32 // of deleted entries, last in first out
-	limit int
-	hand  uint32 // sweep position
+	nodes  arena[node[K, E]]
+	states arena[nodeState]
+	next   uint32   // identifiers handed out so far
+	free   []uint32 // of deleted entries, last in first out
+	limit  int
+	hand   uint32 // sweep position
 }
 
 type node[K comparable, E any] struct {
-	key  K
-	e    E
+	key K
+	e   E
+}
+
+// nodeState is what lookups do not need.
+type nodeState struct {
 	tag  uint32
 	live bool
 }
@@ -93,23 +98,25 @@ func (t *Table[K, E]) Insert(hash uint64, key *K) (*E, uint32) {
 	} else {
 		t.next++
 		t.nodes.grow(id)
+		t.states.grow(id)
 	}
 	n := t.node(id)
-	n.key, n.tag, n.live = *key, tagOf(hash), true
-	t.insert(n.tag, id)
+	n.key = *key
+	*t.states.at(id) = nodeState{tagOf(hash), true}
+	t.insert(tagOf(hash), id)
 	return &n.e, id
 }
 
 // Delete removes the entry with the identifier, which must be live.
 func (t *Table[K, E]) Delete(id uint32) {
-	n := t.node(id)
-	if !n.live {
+	n, state := t.node(id), t.states.at(id)
+	if !state.live {
 		panic("vfp: entry of a flow table deleted twice")
 	}
 	var none K
-	n.live, n.key = false, none // whoever remembers the identifier must not take it for the key's
+	state.live, n.key = false, none // whoever remembers the identifier must not take it for the key's
 	t.free = append(t.free, id)
-	t.remove(n.tag, id)
+	t.remove(state.tag, id)
 }
 
 // sweep looks at up to n identifiers, beginning where the last sweep ended,
@@ -120,7 +127,7 @@ func (t *Table[K, E]) sweep(n int, dead func(id uint32, e *E) bool) int {
 		if t.hand >= t.next {
 			t.hand = 0
 		}
-		if nd := t.node(t.hand); nd.live && dead(t.hand, &nd.e) {
+		if t.states.at(t.hand).live && dead(t.hand, &t.node(t.hand).e) {
 			t.Delete(t.hand)
 			deleted++
 		}

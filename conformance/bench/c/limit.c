@@ -12,6 +12,7 @@
 //
 //   gcc -O3 -march=native -fno-strict-aliasing -o limit limit.c
 //   ./limit [STRIDE of the packet ring [ROW [PACKETS]]]
+//   ./limit serve FLOWS STRIDE
 //
 // prints lines of row, flows and nanoseconds per packet (median of seven).
 #define _GNU_SOURCE
@@ -618,15 +619,8 @@ static void check()
     }
 }
 
-int main(int ac, char **av)
+static void allocate(void)
 {
-    u32 fl[] = { 1, 1000, 100000, 1000000 };
-    int nf = 4;
-    if (ac > 1) {
-        STRIDE = atoi(av[1]);
-    }
-    const char *only = ac > 2 ? av[2] : "";
-    u64 NP = ac > 3 ? atoll(av[3]) : (8 << 20);
     ring = big((u64) SLOTS * STRIDE + 4096);
     trace = big((u64) TRACE * 64);
     plist = malloc(131072);
@@ -647,36 +641,122 @@ int main(int ac, char **av)
     fcap = 4 << 20;
     ft = big(fcap * 64);
     mt = big((u64) (2 << 20) * 16);
+}
+
+// table_of makes tables and traffic of F flows.
+static void table_of(u32 F, u32 iplen)
+{
+    fmask = 1;
+    while (fmask < F * 2ull)
+        fmask *= 2;
+    fmask--;
+    if (fmask < 15)
+        fmask = 15;
+    mmask = fmask > (2u << 20) - 1 ? (2u << 20) - 1 : fmask;
+    memset(ft, 0, fcap * 64);
+    memset(mt, 0, (u64) (2 << 20) * 16);
+    for (u32 f = 0; f < F; f++)
+        minsert(macof(f), f & 7);
+    for (int t = 0; t < TRACE; t++) {
+        u32 f = rnd() % F;
+        mkpkt(trace + (u64) t * 64, f, macof(rnd() % F), macof(f), iplen);
+        u64 k0, k1;
+        keyof(trace + (u64) t * 64, &k0, &k1);
+        ent *e = finsert(k0, k1);
+        u32 oip = L(u32, trace + (u64) t * 64 + 26);
+        u16 op = L(u16, trace + (u64) t * 64 + 34);
+        e->nip = __builtin_bswap32(0xcb007101);
+        e->nport = __builtin_bswap16(f);
+        u32 dd = (u16) ~ oip + (u16) ~ (oip >> 16) + (e->nip & 0xffff) + (e->nip >> 16);
+        e->dip = fold(dd);
+        e->dl4 = fold(dd + (u16) ~ op + e->nport);
+        e->out = f & 7;
+    }
+    check();
+}
+
+// new_traffic has a flow for every packet.
+static void new_traffic(u32 iplen)
+{
+    fmask = fcap - 1;
+    for (int t = 0; t < TRACE; t++) {
+        u32 f = t;
+        mkpkt(trace + (u64) t * 64, f, 1, 2, iplen);
+        L(u16, trace + (u64) t * 64 + 34) = (u16) (f * 7);
+    }
+}
+
+// serve measures what it is asked for, for runs in turn with something else:
+// lines of row and packets, answered with nanoseconds per packet.
+static int serve(u32 F, u32 iplen)
+{
+    static const struct { const char *name; void (*work)(u64); } rows[] = {
+        {"rx", w_rx}, {"l2", w_l2}, {"napt", w_napt}, {"encap", w_encap}, {"encap+decap", w_encdec}, {"lb", w_lb}, {"new", w_new},
+    };
+    char row[64];
+    u64 n;
+    int is_new = 0, rules = 0;
+    table_of(F, iplen);
+    puts("ready");
+    fflush(stdout);
+    while (scanf("%63s %lu", row, &n) == 2) {
+        void (*work)(u64) = 0;
+        int want = 0;
+        for (u32 i = 0; i < sizeof rows / sizeof *rows; i++)
+            if (!strcmp(row, rows[i].name))
+                work = rows[i].work;
+        if (sscanf(row, "acl-abv-%d", &want) == 1 && want > 0 && want <= MAXR) {
+            if (rules != want)
+                aclbuild(want);
+            rules = want;
+            work = w_acl;
+        }
+        if (!work) {
+            printf("no row %s\n", row);
+            fflush(stdout);
+            continue;
+        }
+        if ((work == w_new) != is_new) {
+            if (work == w_new)
+                new_traffic(iplen);
+            else
+                table_of(F, iplen);
+            is_new = work == w_new;
+        }
+        if (work == w_new) {
+            rst();
+            n = n > (u64) TRACE ? (u64) TRACE : n;
+        } else {
+            work(n / 8 + B); // what ran in between has used the caches
+        }
+        n = (n + B - 1) / B * B;
+        u64 t = now();
+        work(n);
+        printf("%.4f\n", (double)(now() - t) / n);
+        fflush(stdout);
+    }
+    return acl_hits == 12345;
+}
+
+int main(int ac, char **av)
+{
+    u32 fl[] = { 1, 1000, 100000, 1000000 };
+    int nf = 4;
+    if (ac > 3 && !strcmp(av[1], "serve")) {
+        STRIDE = atoi(av[3]);
+        allocate();
+        return serve(atoi(av[2]), STRIDE > 1600 ? 1486 : 50);
+    }
+    if (ac > 1) {
+        STRIDE = atoi(av[1]);
+    }
+    const char *only = ac > 2 ? av[2] : "";
+    u64 NP = ac > 3 ? atoll(av[3]) : (8 << 20);
+    allocate();
     u32 iplen = STRIDE > 1600 ? 1486 : 50;
     for (int k = 0; k < nf; k++) {
         u32 F = fl[k];
-        fmask = 1;
-        while (fmask < F * 2ull)
-            fmask *= 2;
-        fmask--;
-        if (fmask < 15)
-            fmask = 15;
-        mmask = fmask > (2u << 20) - 1 ? (2u << 20) - 1 : fmask;
-        memset(ft, 0, fcap * 64);
-        memset(mt, 0, (u64) (2 << 20) * 16);
-        for (u32 f = 0; f < F; f++)
-            minsert(macof(f), f & 7);
-        for (int t = 0; t < TRACE; t++) {
-            u32 f = rnd() % F;
-            mkpkt(trace + (u64) t * 64, f, macof(rnd() % F), macof(f), iplen);
-            u64 k0, k1;
-            keyof(trace + (u64) t * 64, &k0, &k1);
-            ent *e = finsert(k0, k1);
-            u32 oip = L(u32, trace + (u64) t * 64 + 26);
-            u16 op = L(u16, trace + (u64) t * 64 + 34);
-            e->nip = __builtin_bswap32(0xcb007101);
-            e->nport = __builtin_bswap16(f);
-            u32 dd = (u16) ~ oip + (u16) ~ (oip >> 16) + (e->nip & 0xffff) + (e->nip >> 16);
-            e->dip = fold(dd);
-            e->dl4 = fold(dd + (u16) ~ op + e->nport);
-            e->out = f & 7;
-        }
-        check();
+        table_of(F, iplen);
 #define RUN(nm,f,r) if(!*only||!strcmp(only,nm))bench(nm,F,NP,f,r)
         RUN("rx", w_rx, 0);
         RUN("l2", w_l2, 0);
@@ -685,12 +765,7 @@ int main(int ac, char **av)
         RUN("encap+decap", w_encdec, 0);
         RUN("lb", w_lb, 0);
         if (k == 3 && (!*only || !strcmp(only, "new"))) {
-            fmask = fcap - 1;
-            for (int t = 0; t < TRACE; t++) {
-                u32 f = t;
-                mkpkt(trace + (u64) t * 64, f, 1, 2, iplen);
-                L(u16, trace + (u64) t * 64 + 34) = (u16) (f * 7);
-            }
+            new_traffic(iplen);
             bench("new", 1 << 20, 1 << 20, w_new, rst);
         }
     }
