@@ -75,7 +75,7 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVarP(&a.opts.quiet, "quiet", "q", false, "say nothing but results")
 	flags.BoolVarP(&a.opts.verbose, "verbose", "v", false, "say more: every scenario, every trace")
 	root.SetHelpCommand(helpCmd())
-	root.AddCommand(a.runCmd(), a.listCmd(), a.explainCmd(), a.traceCmd(), a.diffCmd(), a.benchCmd(), a.fuzzCmd(), a.validateCmd(), a.serveCmd(), a.execCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd(), a.docsCmd())
+	root.AddCommand(a.runCmd(), a.listCmd(), a.explainCmd(), a.traceCmd(), a.diffCmd(), a.benchCmd(), a.fuzzCmd(), a.reachCmd(), a.validateCmd(), a.serveCmd(), a.execCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd(), a.docsCmd())
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	sayUsage(root)
 	return root

@@ -141,7 +141,7 @@ func checkProgram(sc *Scenario, p *problems) {
 		}
 	}
 	for _, name := range wordNames(sc.program.files) {
-		if f := sc.program.files[name]; !f.used {
+		if f := sc.program.files[name]; !f.used && name != ReachFile {
 			p.add(f.line-1, "file %s is not used", name)
 		}
 	}

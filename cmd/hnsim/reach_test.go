@@ -1,0 +1,41 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hnsim/hnsim/conformance/reach"
+)
+
+func TestReachPrintsTheTableAndComparesIt(t *testing.T) {
+	dir := t.TempDir()
+	want := filepath.Join(dir, "want.csv")
+	r := hnsim(t, nil, "reach", "S-NAT-01", "--port", "tcp:443", "--csv")
+	r.check(t, 0, "cn1,x,tcp:443,203.0.113.80,,open,", "")
+	if err := os.WriteFile(want, []byte(r.out), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	hnsim(t, nil, "reach", "S-NAT-01", "--port", "tcp:443", "--expect", want).check(t, 0, "0 not as expected", "")
+	wrong := strings.Replace(r.out, "cn1,x,tcp:443,203.0.113.80,,open", "cn1,x,tcp:443,203.0.113.80,,closed", 1)
+	if err := os.WriteFile(want, []byte(wrong), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	hnsim(t, nil, "reach", "S-NAT-01", "--port", "tcp:443", "--expect", want).check(t, 1, "cn1 > x tcp:443: open, expected closed", "")
+
+	r = hnsim(t, nil, "reach", "S-NAT-01", "--port", "icmp", "--format", "json")
+	var table reach.Table
+	if err := json.Unmarshal([]byte(r.out), &table); err != nil || len(table.Cells) == 0 {
+		t.Errorf("%v: %s", err, r.out)
+	}
+}
+
+func TestReachRefusesWhatMakesNoSense(t *testing.T) {
+	hnsim(t, nil, "reach", "S-NAT-01", "--port", "sctp:80").check(t, 2, "", "expected tcp:PORT, udp:PORT or icmp")
+	hnsim(t, nil, "reach", "S-NAT-99").check(t, 2, "", "S-NAT-99")
+	hnsim(t, nil, "reach", "S-NAT-01", "--expect", "nothing.csv").check(t, 2, "", "nothing.csv")
+	hnsim(t, nil, "reach", "S-NAT-01", "--csv", "--format", "json").check(t, 2, "", "exclude each other")
+	hnsim(t, nil, "reach", filepath.Join(t.TempDir(), "none.json")).check(t, 2, "", "none.json")
+}
