@@ -26,14 +26,12 @@ func Isolate(context.Context) (code int, ran bool, err error) {
 	if os.Getenv(insideMark) == "1" {
 		return 0, false, nil
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return 0, true, fmt.Errorf("this program's own file: %w", err)
-	}
 	// The kernel ends the child when the thread that started it ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	c := exec.Command(self, os.Args[1:]...)
+	// Its file may have another name by now, or lie where this user may not go.
+	c := exec.Command("/proc/self/exe", os.Args[1:]...)
+	c.Args[0] = os.Args[0]
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 	c.Env = append(os.Environ(), insideMark+"=1")
 	// In a process group of its own it gets a terminal's signals once: from

@@ -128,6 +128,35 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	}
 }
 
+// TestWithoutRoot makes a world as a user who has no right to anything, or says
+// what the system does not allow.
+func TestWithoutRoot(t *testing.T) {
+	needsKernel(t)
+	if os.Geteuid() != 0 || os.Getenv(insideMark) == "1" {
+		t.Skip("all tests here run without root, or in a namespace where nobody else is")
+	}
+	const nobody = 65534
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, insideMark) }), helper+"=fail")
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	before := machine(t)
+	out, err := cmd.Output()
+	switch {
+	case strings.HasPrefix(string(out), "ready ") && cmd.ProcessState.ExitCode() == 7:
+	case strings.Contains(string(out), allowUsers) && cmd.ProcessState.ExitCode() == 3:
+		t.Logf("this system allows no namespaces to users: %s", out)
+	default:
+		t.Errorf("%q, %v", out, err)
+	}
+	if after := machine(t); after != before {
+		t.Errorf("the machine has changed\nbefore:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+// allowUsers is what a user without root is told.
+const allowUsers = "run as root, or allow unprivileged user namespaces"
+
 // endWorld starts a helper, ends it and returns the process that held its
 // world.
 func endWorld(t *testing.T, what string, signal syscall.Signal) int {
