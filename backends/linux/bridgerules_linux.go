@@ -277,22 +277,22 @@ func (h *host) overlayOut(p *port, pre *chain) {
 		pre.add(to, ethDst(n.drMAC), toEthDst(o.mac), toEthSrc(n.drMAC), accept())
 		pre.add(to, accept())
 	}
-	h.sdnRoutes(p, n.drMAC, pre)
+	h.sdnRoutes(p, n.hostMAC, pre)
 	h.tunnelACLs(p, from, pre)
 	for _, r := range n.remoteRoutes() {
 		pre.add(ip, addr(16, r.dst), toEthDst(r.mac), toEthSrc(n.drMAC), accept())
 	}
-	if h.reachable(n) {
+	if n.hostRoute() {
 		for _, a := range h.publicAddresses() {
-			pre.add(ip, addr(16, single(a)), toHost(n.drMAC), accept())
+			pre.add(ip, addr(16, single(a)), toHost(n.hostMAC), accept())
 		}
 	}
 	pre.add(from, drop("NoMapping", p.e.doc.ID))
 }
 
-// reachable reports whether the host reaches the pods of an overlay network
+// hostRoute reports whether the host reaches the pods of an overlay network
 // itself (rule OV-22).
-func (h *host) reachable(n *network) bool {
+func (n *network) hostRoute() bool {
 	return len(hcn.FindPolicies(n.doc.Policies, hcn.PolicyHostRoute)) > 0
 }
 

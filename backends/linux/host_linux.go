@@ -200,6 +200,9 @@ func (h *host) build(n *network) error {
 	if err := h.space.bridge(n.bridge, mac, defaultMTU, false); err != nil {
 		return err
 	}
+	if n.kind == hcn.Overlay {
+		return h.reachable(n)
+	}
 	if n.kind != hcn.NAT && n.kind != hcn.Internal {
 		return nil
 	}
@@ -211,6 +214,23 @@ func (h *host) build(n *network) error {
 		}
 	}
 	return h.watch.at(h.space, n.bridge, &point{role: h.role})
+}
+
+// reachable lets the bridge of an overlay network take frames for the host's
+// adapter, which is where routes of the network lead (rule OV-23).
+func (h *host) reachable(n *network) error {
+	err := h.space.with(n.bridge, "address of the adapter", func(l netlink.Link) error {
+		return h.space.nl.NeighSet(&netlink.Neigh{LinkIndex: l.Attrs().Index, Family: unix.AF_BRIDGE,
+			Flags: netlink.NTF_SELF, State: netlink.NUD_PERMANENT, HardwareAddr: n.hostMAC[:]})
+	})
+	if err != nil {
+		return err
+	}
+	notForHost := func(frame []byte, sent bool) bool {
+		var m wire.Meta
+		return sent || wire.Parse(frame, &m) != wire.OK || wire.Ethernet(frame).Dst() != n.hostMAC || !h.owns(m.Dst(frame))
+	}
+	return h.watch.at(h.space, n.bridge, &point{role: h.role, skip: notForHost})
 }
 
 // tunnels makes the VXLAN device of every VNI that the network speaks.

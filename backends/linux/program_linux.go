@@ -219,6 +219,11 @@ func (h *host) filterRules() *ruleset {
 		}
 	}
 	for _, p := range []uint8{wire.ProtoTCP, wire.ProtoUDP} {
+		for _, n := range h.store.networks {
+			if n.kind == hcn.Overlay {
+				in.add(iif(n.bridge), ctState(expr.CtStateBitNEW), l4proto(p), discard()) // a pod's, to a closed port
+			}
+		}
 		if translates {
 			in.add(l4proto(p), drop("NoMapping", ""))
 		} else {
