@@ -73,6 +73,7 @@ func (s *store) createBalancer(id string, body json.RawMessage) (string, error) 
 	if err := s.checkFronts(b); err != nil {
 		return "", err
 	}
+	doc.Version, doc.State = s.profile.Version.Object(), 2 // section F.5
 	b.num = s.number()
 	s.balancers = append(s.balancers, b)
 	return doc.ID, nil

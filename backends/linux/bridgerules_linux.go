@@ -255,7 +255,7 @@ func (h *host) overlayOut(p *port, pre *chain) {
 			pre.add(from, arpRequest(), arpFor(s.gateway), arpAnswer(s.gateway, n.drMAC))
 		}
 	}
-	for _, o := range h.store.of(n) {
+	for _, o := range h.store.nearFirst(n) {
 		if o != p.e && o.ipv4().IsValid() && !o.mac.IsZero() {
 			pre.add(from, arpRequest(), arpFor(o.ipv4()), arpAnswer(o.ipv4(), o.mac))
 		}
@@ -265,7 +265,7 @@ func (h *host) overlayOut(p *port, pre *chain) {
 	h.divert(p, n.drMAC, pre)
 	h.leadToBalancer(from, n, n.drMAC, pre)
 	ip := on(from, etherType(unix.ETH_P_IP))
-	for _, o := range h.store.of(n) {
+	for _, o := range h.store.nearFirst(n) {
 		if !o.ipv4().IsValid() || o.mac.IsZero() || o.remote && n.routed(o.ipv4()) {
 			continue
 		}
@@ -275,7 +275,7 @@ func (h *host) overlayOut(p *port, pre *chain) {
 			continue
 		}
 		pre.add(to, ethDst(n.drMAC), toEthDst(o.mac), toEthSrc(n.drMAC), accept())
-		pre.add(to, accept())
+		pre.add(to, toEthDst(o.mac), accept())
 	}
 	h.sdnRoutes(p, n.hostMAC, pre)
 	h.tunnelACLs(p, from, pre)

@@ -147,6 +147,11 @@ func (h *host) apply() error {
 			}
 		}
 	}
+	for n := range h.compartments {
+		if !h.starts(n) {
+			h.endCompartment(n)
+		}
+	}
 	for n := range h.networks {
 		if !slices.Contains(h.store.networks, n) {
 			if err := h.dismantle(n); err != nil {
@@ -313,6 +318,16 @@ func (h *host) compartment(n *namespace) (*space, *capture, error) {
 	}
 	h.compartments[n], h.watches[n] = s, watch
 	return s, watch, s.install(silence())
+}
+
+// endCompartment takes a compartment down with its last container (rule CMP-08):
+// what starts in the namespace next finds a new one.
+func (h *host) endCompartment(n *namespace) {
+	h.w.loop.forget(h.watches[n])
+	h.watches[n].close()
+	h.w.closeSpace(h.compartments[n])
+	delete(h.compartments, n)
+	delete(h.watches, n)
 }
 
 // plug makes the switch port of an endpoint and its interface.

@@ -152,8 +152,10 @@ func (h *host) tunnelEntries(n *network, want map[string]func() (func() error, e
 	for _, r := range n.remoteRoutes() {
 		enter(r.vni, r.mac, r.pa)
 	}
-	for _, e := range h.store.of(n) {
-		if e.remote && e.pa != n.managed {
+	near := map[wire.MAC]bool{}
+	for _, e := range h.store.nearFirst(n) {
+		near[e.mac] = near[e.mac] || !e.remote
+		if e.remote && e.pa != n.managed && !near[e.mac] {
 			enter(n.vniOf(e), e.mac, e.pa)
 		}
 	}

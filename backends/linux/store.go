@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +49,8 @@ type network struct {
 	managed   netip.Addr // the host's address on the uplink
 	vxlanPort uint16
 	lastMAC   uint32 // offset into the pool
+	created   uint64 // FILETIME
+	layer     string // id of what it is layered on
 }
 
 type subnet struct {
@@ -160,6 +163,22 @@ func (s *store) of(n *network) []*endpoint {
 	return out
 }
 
+// nearFirst are the endpoints of a network, those of this host first: what is
+// local is found first (rule OV-05).
+func (s *store) nearFirst(n *network) []*endpoint {
+	list := s.of(n)
+	slices.SortStableFunc(list, func(a, b *endpoint) int {
+		switch {
+		case a.remote == b.remote:
+			return 0
+		case a.remote:
+			return 1
+		}
+		return -1
+	})
+	return list
+}
+
 // do carries out one operation on the documents. What it refuses has changed
 // nothing.
 func (s *store) do(op backends.HCNOp) (backends.HCNResult, error) {
@@ -239,6 +258,9 @@ func (s *store) delete(kind, id string) error {
 		if n == nil {
 			return hcn.Errorf(hcn.ErrElementNotFound, "no namespace has the id %q", id)
 		}
+		if len(n.containers) > 0 {
+			return hcn.Errorf(hcn.ErrRequestUnsupported, "namespace %q has containers", id)
+		}
 		for _, e := range append([]*endpoint(nil), n.endpoints...) {
 			s.leave(e)
 		}
@@ -272,6 +294,7 @@ func (s *store) show(kind, id string, shape hcn.Shape) (json.RawMessage, error) 
 		if n := s.network(id); n != nil {
 			doc := *n.doc
 			doc.SchemaVersion = schemaOf(shape, doc.SchemaVersion)
+			doc.Health = hcn.Health{Data: healthy(n.created), Extra: hcn.ExtraParams{LayeredOn: n.layer}}
 			return doc.Encode(shape), nil
 		}
 		return nil, hcn.Errorf(hcn.ErrNetworkNotFound, "no network has the id %q", id)
@@ -308,9 +331,14 @@ func (e *endpoint) document(shape hcn.Shape) json.RawMessage {
 	if err != nil {
 		return nil // a list of texts: cannot happen
 	}
-	doc.Health.Data = fmt.Appendf(nil, `{"LastErrorCode":0,"LastUpdateTime":%d}`, e.created)
+	doc.Health.Data = healthy(e.created)
 	doc.Health.Extra.SharedContainers = list
 	return doc.Encode(shape)
+}
+
+// healthy is the health of an object that nothing is wrong with.
+func healthy(created uint64) json.RawMessage {
+	return fmt.Appendf(nil, `{"LastErrorCode":0,"LastUpdateTime":%d}`, created)
 }
 
 // schemaOf is the version that a document shows: none in the v1 shape.

@@ -3,6 +3,7 @@ package linux
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/hnsim/hnsim/sim/hcn"
@@ -112,6 +113,10 @@ func (n *network) subnetOf(ip netip.Addr) *subnet {
 func (s *store) checkAddress(e *endpoint, ip netip.Addr, path string) error {
 	found := fmt.Sprintf("%q", ip)
 	sub := e.net.subnetOf(ip)
+	family := slices.ContainsFunc(e.net.subnets, func(s subnet) bool { return s.prefix.Addr().Is4() == ip.Is4() })
+	if len(e.net.subnets) > 0 && !family {
+		return hcn.ErrorAt(hcn.ErrSubnetNotFound, path, found, "an address of a family that the network has")
+	}
 	if sub == nil && len(e.net.subnets) > 0 {
 		return hcn.ErrorAt(hcn.ErrInvalidIP, path, found, "an address inside a subnet of the network")
 	}

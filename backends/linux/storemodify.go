@@ -202,8 +202,11 @@ func (s *store) modifyNamespace(id, resource string, m *hcn.ModifyRequest) error
 	case hcn.RequestAdd:
 		return s.join(id, e)
 	case hcn.RequestRemove:
+		if e.ns != n && s.profile.Knobs.NamespaceLeave == "success" {
+			return nil
+		}
 		if e.ns != n {
-			return hcn.ErrorAt(hcn.ErrEndpointNotFound, "Settings.EndpointId", fmt.Sprintf("%q", r.EndpointID), "an endpoint of the namespace")
+			return hcn.ErrorAt(hcn.ErrElementNotFound, "Settings.EndpointId", fmt.Sprintf("%q", r.EndpointID), "an endpoint of the namespace")
 		}
 		s.leave(e)
 		return nil
@@ -217,8 +220,10 @@ func (s *store) join(id string, e *endpoint) error {
 	switch {
 	case n == nil:
 		return hcn.Errorf(hcn.ErrElementNotFound, "no namespace has the id %q", id)
-	case e.ns == n:
+	case e.ns == n && s.profile.Knobs.NamespaceRejoin == "accept":
 		return nil
+	case e.ns == n:
+		return hcn.ErrorAt(hcn.ErrEndpointAlreadyAttached, "Settings.EndpointId", e.doc.ID, "an endpoint that is in no namespace")
 	case e.ns != nil:
 		return hcn.ErrorAt(hcn.ErrEndpointNamespaceExists, "Settings.EndpointId", e.doc.ID, "an endpoint that no other namespace has")
 	case e.remote:

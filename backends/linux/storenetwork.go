@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"strings"
+	"time"
 
 	"github.com/hnsim/hnsim/sim/hcn"
 	"github.com/hnsim/hnsim/sim/wire"
@@ -11,6 +13,9 @@ import (
 
 // defaultVxlanPort is the UDP port of an overlay without a VxlanPort policy.
 const defaultVxlanPort = 4789
+
+// buildNATFlags is the first OS build that marks nat networks (section F.1).
+const buildNATFlags = 20348
 
 // kinds are the network types that have kernel objects here.
 var kinds = map[hcn.NetworkType]bool{
@@ -26,6 +31,7 @@ func (s *store) createNetwork(id string, body []byte) (string, error) {
 	if err != nil {
 		return "", hcn.InShape(err, shape, body)
 	}
+	n.created, n.layer = fileTime(time.Now()), strings.ToLower(s.guid())
 	s.networks = append(s.networks, n)
 	return n.doc.ID, nil
 }
@@ -57,6 +63,9 @@ func (s *store) buildNetwork(id string, doc *hcn.Network) (*network, error) {
 		}
 	}
 	n.doc.Version, n.doc.State = s.profile.Version.Object(), 1
+	if n.kind == hcn.NAT && s.profile.OSBuild >= buildNATFlags {
+		n.doc.Flags |= hcn.EnableNonPersistent
+	}
 	return n, nil
 }
 

@@ -181,8 +181,11 @@ func (a routeCA) Apply(w *vfp.Walk) vfp.Outcome {
 	}
 	switch {
 	case r.local != nil:
+		// A sender may still know the MAC of a remote endpoint that had the
+		// address before; no NIC would take that.
+		w.H.EthDst = r.local.MAC
 		if viaDR {
-			w.H.EthDst, w.H.EthSrc = r.local.MAC, a.n.cfg.DRMAC
+			w.H.EthSrc = a.n.cfg.DRMAC
 		}
 		w.Fwd = vfp.Forward{Kind: vfp.ToPort, Port: r.local.Port}
 		return vfp.Continue
