@@ -287,6 +287,10 @@ func (h *host) decapChecks(in *chain) {
 		done[n.vxlanPort] = true
 		to := on(l4proto(wire.ProtoUDP), dstPorts(n.vxlanPort, n.vxlanPort))
 		in.add(to, flagless(), drop("VxlanBadFlags", ""))
+		// Other bits mean nothing (rule OV-27); the device would discard them.
+		plain := []byte{0x08, 0, 0, 0}
+		in.add(to, notPayload(transport, 8, plain), write(transport, 8, plain))
+		in.add(to, notPayload(transport, 15, []byte{0}), write(transport, 15, []byte{0}))
 		for _, o := range h.store.networks {
 			if o.kind != hcn.Overlay || o.vxlanPort != n.vxlanPort {
 				continue
