@@ -155,7 +155,7 @@ func TestThePageIsWellFormedAndDrawsTheLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(page)
-	for _, want := range []string{"A CPU &lt;model&gt; @ 2 GHz", "Cost over flows", "C limit, size 64", `class="limit"`, "1k", "100k", "not measured: more flows than ports", "50% PDR", `<span class="slower">slower`} {
+	for _, want := range []string{"A CPU &lt;model&gt; @ 2 GHz", "Cost over flows", "C limit, size 64, 1k: 8.0 ns", ">C limit</text>", `class="limit"`, "1k", "100k", "not measured: more flows than ports", "50% PDR", `<span class="slower">slower`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("missing %q", want)
 		}

@@ -219,9 +219,16 @@ func draw(title, label string, lines []series) (chart, bool) {
 // spreadLabels keeps the names of lines from lying on top of each other.
 func (c *chart) spreadLabels() {
 	const room = 13
-	order := make([]int, len(c.Lines))
-	for i := range order {
-		order[i] = i
+	var order []int
+	limits := false
+	for i := range c.Lines {
+		if l := &c.Lines[i]; l.Limit && limits {
+			l.Name = "" // they lie close together: one name is enough, points have theirs
+			continue
+		} else if l.Limit {
+			limits, l.Name = true, "C limit"
+		}
+		order = append(order, i)
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(c.Lines[a].Label.Y, c.Lines[b].Label.Y) })
 	last := math.Inf(-1)
@@ -230,7 +237,7 @@ func (c *chart) spreadLabels() {
 		l.Y = max(l.Y, last+room)
 		last = l.Y
 	}
-	over := last - (c.Bottom + 8)
+	over := last - (c.Bottom - 4)
 	for k := len(order) - 1; k >= 0 && over > 0; k-- {
 		l := &c.Lines[order[k]].Label
 		l.Y -= over

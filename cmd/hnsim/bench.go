@@ -245,13 +245,13 @@ func (a *app) costRun(f *benchFlags, b backends.Backend, world backends.WorldCon
 		}
 	}
 	if f.baseline != "" {
-		if cfg.Baseline, err = benchmark.Baseline(f.baseline, f.profile, f.sample); err != nil {
+		if err := benchmark.Baseline(&cfg, f.baseline); err != nil {
 			return nil, err
 		}
 	}
 	if cfg.Count == 0 {
 		cfg.Count = 5
-		if cfg.Baseline != nil || cfg.SelfTest {
+		if cfg.Baseline != nil || cfg.Rival != nil || cfg.SelfTest {
 			cfg.Count = bench.MinPairs
 		}
 	}

@@ -26,8 +26,10 @@ type Config struct {
 	Count  int           // samples of each cell
 	Sample time.Duration // length of one, at least
 
-	// Baseline, when set, is compared with; Gate says that the outcome decides.
+	// Baseline or Rival, when set, is compared with; Gate says that the outcome
+	// decides.
 	Baseline Baseline
+	Rival    *Rival
 	Gate     bool
 	// SelfTest measures every cell against itself with SlowBy planted in the
 	// second of each pair: a gate that works says slower.
@@ -132,7 +134,7 @@ func (c *Config) Validate() error {
 	switch {
 	case c.Count < 1:
 		return fmt.Errorf("%d samples: expected at least one", c.Count)
-	case c.Gate && c.Baseline == nil:
+	case c.Gate && c.Baseline == nil && c.Rival == nil:
 		return errors.New("a gate needs a baseline to compare with")
 	case (c.Gate || c.SelfTest) && c.Count < MinPairs:
 		return fmt.Errorf("%d samples: a gate needs at least %d", c.Count, MinPairs)
@@ -226,58 +228,59 @@ func (c *Config) sample(ctx context.Context, t team, cell *reports.BenchCell) er
 	if err != nil {
 		return err
 	}
-	one := func() (timing, reports.BenchSample, error) {
-		tm, err := t.run(n)
-		if err != nil {
-			return tm, reports.BenchSample{}, err
-		}
-		return tm, reports.BenchSample{NS: tm.ns, Reference: t.refer(c.Sample / 2)}, nil
-	}
 	var timings []timing
 	var changed, same []pair
 	var before float64
-	complete := true
 	for i := range c.Count {
 		if ctx.Err() != nil {
 			break
 		}
-		tm, s, err := one()
+		variants := []float64{0}
+		if c.SelfTest || c.Baseline != nil {
+			variants = append(variants, 0)
+		}
+		if c.SelfTest {
+			variants = append(variants, SlowBy)
+		}
+		tm, samples, err := c.inTurn(t, n, variants)
 		if err != nil {
 			return err
 		}
 		timings = append(timings, tm)
-		cell.Samples = append(cell.Samples, s)
-		if !c.Gate && !c.SelfTest && c.Baseline == nil {
-			continue
+		cell.Samples = append(cell.Samples, samples[0])
+		if len(samples) > 1 {
+			same = append(same, pair{samples[0], samples[1]})
 		}
-		_, again, err := one()
-		if err != nil {
-			return err
-		}
-		same = append(same, pair{s, again})
-		if c.SelfTest {
-			t.plant(SlowBy * tm.ns)
-			_, slow, err := one()
-			t.plant(0)
+		switch {
+		case c.Rival != nil:
+			got, err := c.Rival.trio(ctx, cell, i)
 			if err != nil {
 				return err
 			}
-			changed = append(changed, pair{s, slow})
-			continue
-		}
-		old, allocs, ok, err := c.Baseline.Sample(ctx, cell, i)
-		if err != nil {
-			return err
-		}
-		if complete = complete && ok; ok {
-			before = allocs
-			changed = append(changed, pair{old, s})
+			if got.self == nil || got.again == nil || got.other == nil {
+				continue
+			}
+			before = got.other.Allocs
+			cell.Samples[i] = got.self.Samples[0]
+			same = append(same, pair{got.self.Samples[0], got.again.Samples[0]})
+			changed = append(changed, pair{got.other.Samples[0], got.self.Samples[0]})
+		case c.SelfTest:
+			changed = append(changed, pair{samples[0], samples[2]})
+		case c.Baseline != nil:
+			old, allocs, ok, err := c.Baseline.Sample(ctx, cell, i)
+			if err != nil {
+				return err
+			}
+			if ok {
+				before = allocs
+				changed = append(changed, pair{old, samples[0]})
+			}
 		}
 	}
 	if err := c.sumUp(t, cell, timings, n); err != nil {
 		return err
 	}
-	if len(same) > 0 && (len(changed) > 0 || c.Gate) {
+	if len(same) > 0 && len(changed) > 0 || c.Gate {
 		g := Judge(changed, same)
 		if g.Allocs = cell.Allocs - before; !c.SelfTest && len(changed) > 0 && g.Allocs > allocSlack {
 			g.Verdict, g.Why = reports.BenchSlower, fmt.Sprintf("%.3f more allocations per packet, which no noise makes", g.Allocs)
@@ -288,6 +291,55 @@ func (c *Config) sample(ctx context.Context, t team, cell *reports.BenchCell) er
 		cell.Gate = &g
 	}
 	return nil
+}
+
+// parts is into how many parts a sample is divided. Variants and reference
+// take turns by the part, and a sample is the median of its parts: what the
+// machine does besides for some milliseconds meets all alike, or is left out.
+const parts = 16
+
+// inTurn takes one sample of every variant: the path with that share of its
+// time planted on top. The timing is that of the first.
+func (c *Config) inTurn(t team, n int, variants []float64) (timing, []reports.BenchSample, error) {
+	ns, ref := make([][]float64, len(variants)), make([][]float64, len(variants))
+	var first []timing
+	for part := range parts {
+		for k := range variants {
+			v := k
+			if part%2 == 1 {
+				v = len(variants) - 1 - k
+			}
+			if variants[v] > 0 && len(ns[0]) > 0 {
+				t.plant(variants[v] * median(ns[0]))
+			}
+			tm, err := t.run(max(n/parts, slots))
+			t.plant(0)
+			if err != nil {
+				return timing{}, nil, err
+			}
+			if v == 0 {
+				first = append(first, tm)
+			}
+			ns[v], ref[v] = append(ns[v], tm.ns), append(ref[v], t.refer(c.Sample/(2*parts)))
+		}
+	}
+	var out []reports.BenchSample
+	for v := range variants {
+		out = append(out, reports.BenchSample{NS: median(ns[v]), Reference: median(ref[v])})
+	}
+	return middle(first), out, nil
+}
+
+// middle is the median of timings, figure by figure; packets are their sum.
+func middle(all []timing) timing {
+	var ns, mpps, cycles []float64
+	var out timing
+	for _, t := range all {
+		out.packets += t.packets
+		ns, mpps, cycles = append(ns, t.ns), append(mpps, t.mpps), append(cycles, t.cycles)
+	}
+	out.ns, out.mpps, out.cycles = median(ns), median(mpps), median(cycles)
+	return out
 }
 
 // allocSlack is what the runtime itself allocates during a sample.

@@ -12,17 +12,43 @@ import (
 )
 
 // Rival is a baseline that is measured in turn with the run itself: another
-// build of the program. That is the comparison to trust: both sides see the
-// same machine at the same time.
+// build of the program. Both sides see the same machine at the same time, and
+// both are fresh processes for every sample: where a process happens to have
+// its tables in memory makes a difference of several per cent, which belongs
+// to the noise and not to either side.
 type Rival struct {
-	Program string
-	Args    []string      // before the verb's own, for tests
-	Profile string        // build profile
-	Length  time.Duration // of a sample
+	Program string   // the other build
+	Self    string   // this one
+	Args    []string // of both, in front of the verb's own
+	Profile string   // build profile
+	Length  time.Duration
 }
 
-// run runs the other program for one sample of one cell.
-func (r *Rival) run(ctx context.Context, c *reports.BenchCell) (*reports.BenchCell, error) {
+// trio is a pair of this program's samples and one of the other's.
+type trio struct {
+	self, again, other *reports.BenchCell
+}
+
+// Trio takes three samples. Which side comes first alternates with i. A cell
+// that a side does not have is nil.
+func (r *Rival) trio(ctx context.Context, c *reports.BenchCell, i int) (t trio, err error) {
+	runs := []struct {
+		program string
+		to      **reports.BenchCell
+	}{{r.Self, &t.self}, {r.Program, &t.other}, {r.Self, &t.again}}
+	if i%2 == 1 {
+		runs[0], runs[1] = runs[1], runs[0]
+	}
+	for _, run := range runs {
+		if *run.to, err = r.run(ctx, run.program, c); err != nil {
+			return t, err
+		}
+	}
+	return t, nil
+}
+
+// run takes one sample of one cell in a process of its own.
+func (r *Rival) run(ctx context.Context, program string, c *reports.BenchCell) (*reports.BenchCell, error) {
 	trace := "off"
 	if c.Trace {
 		trace = "on"
@@ -32,30 +58,19 @@ func (r *Rival) run(ctx context.Context, c *reports.BenchCell) (*reports.BenchCe
 	if r.Profile != "" {
 		args = append(args, "--profile", r.Profile)
 	}
-	cmd := exec.CommandContext(ctx, r.Program, args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	var errOut bytes.Buffer
 	cmd.Stderr = &errOut
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s bench: %w: %s", r.Program, err, strings.TrimSpace(errOut.String()))
+		return nil, fmt.Errorf("%s bench: %w: %s", program, err, strings.TrimSpace(errOut.String()))
 	}
-	b, err := reports.ReadBench(bytes.NewReader(out), r.Program+" bench")
+	b, err := reports.ReadBench(bytes.NewReader(out), program+" bench")
 	if err != nil {
 		return nil, err
 	}
-	return b.Cell(c.Name()), nil
-}
-
-// Baseline makes the rival a Baseline: its samples are fresh, whatever their
-// number.
-func (r *Rival) Baseline() Baseline { return fresh{r} }
-
-type fresh struct{ *Rival }
-
-func (f fresh) Sample(ctx context.Context, c *reports.BenchCell, _ int) (reports.BenchSample, float64, bool, error) {
-	old, err := f.run(ctx, c)
-	if err != nil || old == nil || len(old.Samples) == 0 {
-		return reports.BenchSample{}, 0, false, err
+	if cell := b.Cell(c.Name()); cell != nil && len(cell.Samples) > 0 {
+		return cell, nil
 	}
-	return old.Samples[0], old.Allocs, true, nil
+	return nil, nil
 }

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/hnsim/hnsim/conformance/bench"
 	"github.com/hnsim/hnsim/reports"
@@ -63,33 +62,38 @@ func Switches(flag string, list []string) ([]bool, error) {
 	return out, nil
 }
 
-// Baseline opens a file to compare with: the JSON of an earlier run, or a
-// program that is run in turn.
-func Baseline(name, profile string, sample time.Duration) (bench.Baseline, error) {
+// Baseline opens a file to compare with and puts it into the configuration: the
+// JSON of an earlier run, or a program that is run in turn with this one.
+func Baseline(cfg *bench.Config, name string) error {
 	head, err := os.ReadFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("--baseline: %w", err)
+		return fmt.Errorf("--baseline: %w", err)
 	}
 	info, err := os.Stat(name)
 	if err != nil {
-		return nil, fmt.Errorf("--baseline: %w", err)
+		return fmt.Errorf("--baseline: %w", err)
 	}
 	begins := bytes.TrimLeft(head, " \t\r\n")
 	program := info.Mode()&0o111 != 0 || strings.EqualFold(filepath.Ext(name), ".exe")
 	if program && !bytes.HasPrefix(begins, []byte("{")) {
 		path, err := filepath.Abs(name)
 		if err != nil {
-			return nil, fmt.Errorf("--baseline: %w", err)
+			return fmt.Errorf("--baseline: %w", err)
 		}
-		r := &bench.Rival{Program: path, Profile: profile, Length: sample}
-		return r.Baseline(), nil
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("--baseline: this program's own file: %w", err)
+		}
+		cfg.Rival = &bench.Rival{Program: path, Self: self, Profile: cfg.World.Profile, Length: cfg.Sample}
+		return nil
 	}
 	b, err := reports.ReadBench(bytes.NewReader(head), name)
 	if err != nil {
-		return nil, fmt.Errorf("--baseline: %w", err)
+		return fmt.Errorf("--baseline: %w", err)
 	}
 	if b.Kind != "cost" || len(b.Cells) == 0 {
-		return nil, fmt.Errorf("--baseline: %s has no measurements of cost", name)
+		return fmt.Errorf("--baseline: %s has no measurements of cost", name)
 	}
-	return bench.Stored{Bench: b}, nil
+	cfg.Baseline = bench.Stored{Bench: b}
+	return nil
 }
