@@ -126,6 +126,7 @@ func (c *BenchCell) Name() string {
 // ServiceRow is what a path carries at an offered rate. Rates are frames a
 // second, times nanoseconds.
 type ServiceRow struct {
+	Backend string           `json:"backend"`
 	Path    string           `json:"path"`
 	Size    string           `json:"size"`
 	Flows   int              `json:"flows"`
@@ -242,7 +243,7 @@ func (b *Bench) WriteBenchstat(w io.Writer) error {
 		if s.Skipped+s.Error != "" {
 			continue
 		}
-		fmt.Fprintf(&t, "Benchmark%s %d %.1f ndr-packets/s %.1f pdr-packets/s", benchName(fmt.Sprintf("%s/size=%s/flows=%d/kind=service", s.Path, s.Size, s.Flows)), s.Trials, s.NDR.Rate, s.PDR.Rate)
+		fmt.Fprintf(&t, "Benchmark%s %d %.1f ndr-packets/s %.1f pdr-packets/s", benchName(fmt.Sprintf("%s/size=%s/flows=%d/kind=service/backend=%s", s.Path, s.Size, s.Flows, orDash(s.Backend))), s.Trials, s.NDR.Rate, s.PDR.Rate)
 		for _, l := range s.Latency {
 			fmt.Fprintf(&t, " %.1f p99@%g%%-ns", l.P99, l.Share*100)
 		}

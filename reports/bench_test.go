@@ -26,9 +26,9 @@ func sampleBench() *Bench {
 			{Path: "nat", Size: "64", Flows: 1_000_000, Dist: "uniform", Workers: 1, Skipped: "more flows than ports"},
 		},
 		Services: []ServiceRow{
-			{Path: "l2", Size: "64", Flows: 64, NDR: ServiceRate{Load: 1000, Upper: 1010, Rate: 1000, Complete: true}, PDR: ServiceRate{Load: 2000, Upper: 2100, Rate: 1990, Why: "time"},
+			{Backend: "sim", Path: "l2", Size: "64", Flows: 64, NDR: ServiceRate{Load: 1000, Upper: 1010, Rate: 1000, Complete: true}, PDR: ServiceRate{Load: 2000, Upper: 2100, Rate: 1990, Why: "time"},
 				Trials: 9, Latency: []ServiceLatency{{0.1, 1000, 2000, 3000, 4000, 5000, 10}, {0.5, 1, 2, 3, 4, 5, 6}}, Note: "the sender was slow"},
-			{Path: "nat", Size: "64", Skipped: "no such path"},
+			{Backend: "linux", Path: "nat", Size: "64", Skipped: "no such path"},
 		},
 		Verdict: BenchSlower,
 	}
@@ -121,7 +121,7 @@ func TestBenchstatReadsOurFormat(t *testing.T) {
 		t.Error(err)
 	}
 	want := []string{"L2/size=64/flows=1000/dist=uniform", "L2/size=64/flows=1000/dist=uniform", "L2/size=64/flows=100000/dist=uniform",
-		"L2/size=imix/flows=1000/dist=zipf/trace=on/workers=2", "L2/size=64/flows=64/kind=service"}
+		"L2/size=imix/flows=1000/dist=zipf/trace=on/workers=2", "L2/size=64/flows=64/kind=service/backend=sim"}
 	if !reflect.DeepEqual(names, want) {
 		t.Errorf("%q", names)
 	}
@@ -132,8 +132,8 @@ func TestTheTablesSayWhatThereIs(t *testing.T) {
 	(&TextWriter{W: &out}).Bench(sampleBench())
 	for _, want := range []string{
 		"hnsim v1 cost of backend=sim profile=ws2022", "cycles counted", "x limit", "2.50", "3.33", "zipf traced 2 workers",
-		"nat/size=64/flows=1000000/dist=uniform: not measured: more flows than ports", "~2.0", "10% PDR", "nat, size 64: no such path",
-		"l2, size 64: PDR: time", "the sender was slow", "note: a note", "slower       l2/size=64/flows=1000/dist=uniform  +20.0%", "slower in 12 of 12 pairs", "verdict: slower",
+		"nat/size=64/flows=1000000/dist=uniform: not measured: more flows than ports", "~2.0", "10% PDR", "linux, nat, size 64: no such path",
+		"sim, l2, size 64: PDR: time", "the sender was slow", "note: a note", "slower       l2/size=64/flows=1000/dist=uniform  +20.0%", "slower in 12 of 12 pairs", "verdict: slower",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("missing %q in\n%s", want, out.String())

@@ -24,7 +24,7 @@ func (t *TextWriter) Bench(b *Bench) {
 	}
 	for _, s := range b.Services {
 		for _, why := range s.Remarks() {
-			t.printf("%s, size %s: %s\n", s.Path, s.Size, printable(why))
+			t.printf("%s, %s, size %s: %s\n", s.Backend, s.Path, s.Size, printable(why))
 		}
 	}
 	for _, n := range b.Notes {
@@ -99,18 +99,18 @@ func (c *BenchCell) Traffic() string {
 func (t *TextWriter) serviceTable(b *Bench) {
 	w := tabwriter.NewWriter(t.W, 0, 0, 2, ' ', tabwriter.AlignRight)
 	row := func(cols ...string) { fmt.Fprintln(w, strings.Join(cols, "\t")+"\t") }
-	row("path", "size", "flows", "NDR kpps", "PDR kpps", "trials", "latency at", "p50", "p90", "p99", "p99.9", "max us")
+	row("path", "backend", "size", "flows", "NDR kpps", "PDR kpps", "trials", "latency at", "p50", "p90", "p99", "p99.9", "max us")
 	for _, s := range b.Services {
 		if s.Skipped+s.Error != "" {
 			continue
 		}
-		cols := []string{s.Path, s.Size, Count(s.Flows), s.NDR.text(), s.PDR.text(), fmt.Sprint(s.Trials)}
+		cols := []string{s.Path, s.Backend, s.Size, Count(s.Flows), s.NDR.text(), s.PDR.text(), fmt.Sprint(s.Trials)}
 		if len(s.Latency) == 0 {
 			row(append(cols, "-", "-", "-", "-", "-", "-")...)
 		}
 		for i, l := range s.Latency {
 			if i > 0 {
-				cols = []string{"", "", "", "", "", ""}
+				cols = []string{"", "", "", "", "", "", ""}
 			}
 			row(append(cols, fmt.Sprintf("%g%% PDR", 100*l.Share), micro(l.P50), micro(l.P90), micro(l.P99), micro(l.P999), micro(l.Max))...)
 		}

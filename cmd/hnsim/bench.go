@@ -84,13 +84,14 @@ func (a *app) benchCmd() *cobra.Command {
   hnsim bench l2 'nat*' --flows 1,1k,100k,1M --limit --html bench.html
   hnsim bench --baseline ./hnsim-before --gate
   hnsim bench --format benchstat > new.txt
-  hnsim bench --backend linux`,
+  hnsim bench --backend linux
+  hnsim bench --backend sim,linux nat outboundnat`,
 		ValidArgsFunction: completePaths,
 		RunE:              func(c *cobra.Command, args []string) error { return a.runBench(c, args, &f) },
 	}
 	flags := c.Flags()
 	f.flags = flags
-	flags.StringVar(&f.backend, "backend", "sim", "`name` of what to measure: sim or linux")
+	flags.StringVar(&f.backend, "backend", "sim", "`name` of what to measure: sim or linux; sim,linux puts services of both into one table")
 	flags.StringVar(&f.kind, "kind", "", "`cost|service`; empty is cost for sim and service for others")
 	flags.StringVar(&f.profile, "profile", defaultProfile, "build `profile`: "+strings.Join(hcn.ProfileNames(), ", ")+"; a FILE.pprof is taken for --cpuprofile")
 	flags.Uint64Var(&f.seed, "seed", 1, "`number` from which all randomness follows")
@@ -113,7 +114,7 @@ func (a *app) benchCmd() *cobra.Command {
 	flags.DurationVar(&f.initial, "initial-trial", 0, "service: `time` of the first trials; 0 is a quarter of --trial")
 	flags.DurationVar(&f.trial, "trial", 200*time.Millisecond, "service: `time` of a trial that counts; 10s or more for figures to publish")
 	flags.DurationVar(&f.sum, "trial-sum", 0, "service: `time` of trials that decide about a load; 0 is twice --trial")
-	flags.DurationVar(&f.budget, "budget", 7*time.Second, "service: `time` for each path and size; 0 is none")
+	flags.DurationVar(&f.budget, "budget", 8*time.Second, "service: `time` for each path and size; 0 is none")
 	flags.Float64Var(&f.width, "width", 0.02, "service: `share` by which upper and lower bound may differ")
 	flags.Float64Var(&f.loss, "loss", 0.005, "service: `share` of frames that the PDR may lose")
 	flags.StringVar(&f.minRate, "min-rate", "1k", "service: least `frames` a second")
@@ -139,9 +140,16 @@ func (a *app) runBench(c *cobra.Command, args []string, f *benchFlags) error {
 	if strings.HasSuffix(f.profile, ".pprof") {
 		f.cpu, f.profile = f.profile, defaultProfile
 	}
-	b, err := a.backend(f.backend)
-	if err != nil {
-		return err
+	var bs []backends.Backend
+	for _, name := range strings.Split(f.backend, ",") {
+		b, err := a.backend(name)
+		if err != nil {
+			return err
+		}
+		if _, err := b.Features(f.profile); err != nil {
+			return err
+		}
+		bs = append(bs, b)
 	}
 	knobs, err := parseKnobs(f.knobs)
 	if err != nil {
@@ -152,9 +160,6 @@ func (a *app) runBench(c *cobra.Command, args []string, f *benchFlags) error {
 		return err
 	}
 	world := backends.WorldConfig{Profile: f.profile, Seed: f.seed, Knobs: knobs}
-	if _, err := b.Features(f.profile); err != nil {
-		return err
-	}
 	kind := f.kind
 	if kind == "" {
 		kind = map[bool]string{true: "cost", false: "service"}[f.backend == "sim"]
@@ -162,22 +167,27 @@ func (a *app) runBench(c *cobra.Command, args []string, f *benchFlags) error {
 	var run func(context.Context) (*reports.Bench, error)
 	switch kind {
 	case "cost":
-		run, err = a.costRun(f, b, world, paths, len(args) == 0)
+		if len(bs) > 1 {
+			return fmt.Errorf("--backend %s: cost is measured on one backend", f.backend)
+		}
+		run, err = a.costRun(f, bs[0], world, paths, len(args) == 0)
 	case "service":
 		if len(args) == 0 {
 			if paths, err = bench.Select(servicePaths); err != nil {
 				return err
 			}
 		}
-		run, err = a.serviceRun(f, b, world, paths)
+		run, err = a.serviceRun(f, bs, world, paths)
 	default:
 		err = fmt.Errorf("--kind is %q: expected cost or service", kind)
 	}
 	if err != nil {
 		return err
 	}
-	if ended, err := a.isolated(c.Context(), b.Name()); ended {
-		return err
+	for _, b := range bs {
+		if ended, err := a.isolated(c.Context(), b.Name()); ended {
+			return err
+		}
 	}
 	stop, err := profileTo(f.cpu)
 	if err != nil {
@@ -289,13 +299,13 @@ func (a *app) costRun(f *benchFlags, b backends.Backend, world backends.WorldCon
 }
 
 // serviceRun prepares a measurement at offered rates.
-func (a *app) serviceRun(f *benchFlags, b backends.Backend, world backends.WorldConfig, paths []bench.Path) (func(context.Context) (*reports.Bench, error), error) {
+func (a *app) serviceRun(f *benchFlags, bs []backends.Backend, world backends.WorldConfig, paths []bench.Path) (func(context.Context) (*reports.Bench, error), error) {
 	for _, name := range []string{"gate", "baseline", "self-test", "limit", "dist", "trace", "workers", "count", "sample"} {
 		if f.flags.Changed(name) {
 			return nil, fmt.Errorf("--%s belongs to measurements of cost; this one is a service (--kind)", name)
 		}
 	}
-	cfg := bench.ServiceConfig{Backend: b, World: world, Paths: paths, Sizes: benchmark.Words(f.sizes, "64", "imix", "1514", "8900"), Flows: 64,
+	cfg := bench.ServiceConfig{Backends: bs, World: world, Paths: paths, Sizes: benchmark.Words(f.sizes, "64", "imix", "1514", "8900"), Flows: 64,
 		Initial: f.initial, Final: f.trial, Sum: f.sum, Width: f.width, PartialLoss: f.loss, Budget: f.budget}
 	if len(cfg.Sizes) == 0 {
 		cfg.Sizes = []string{"64", "1514"}

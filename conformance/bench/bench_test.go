@@ -145,7 +145,7 @@ func TestABackendThatCannotSaysSo(t *testing.T) {
 		t.Error(got, err)
 	}
 	s := virtual(t, 0, "64", "l2")
-	s.Backend = deaf{}
+	s.Backends = []backends.Backend{deaf{}}
 	if got, err = bench.Service(context.Background(), s); err != nil || !strings.Contains(got.Services[0].Skipped, "no load at a rate") {
 		t.Error(got, err)
 	}

@@ -16,11 +16,11 @@ import (
 
 // ServiceConfig says what to offer.
 type ServiceConfig struct {
-	Backend backends.Backend
-	World   backends.WorldConfig
-	Paths   []Path // those without a role that counts are left out
-	Sizes   []string
-	Flows   int
+	Backends []backends.Backend // each path on one after the other
+	World    backends.WorldConfig
+	Paths    []Path // those without a role that counts are left out
+	Sizes    []string
+	Flows    int
 
 	// RateBps is put on the wire of every host where the backend has links
 	// with a rate; 0 leaves them unlimited.
@@ -74,37 +74,51 @@ var shares = []float64{0.1, 0.5, 0.9}
 // Service searches for the rates that paths carry. A path that cannot be
 // measured does not keep the others from it.
 func Service(ctx context.Context, cfg ServiceConfig) (*reports.Bench, error) {
-	out := &reports.Bench{Schema: reports.BenchSchema, Kind: "service", Backend: cfg.Backend.Name(), Profile: cfg.World.Profile, Machine: machine()}
-	paths := cfg.paths()
-	for i, p := range paths {
-		for k, size := range cfg.Sizes {
-			if ctx.Err() != nil {
-				out.Interrupted = true
-				return out, nil
+	out := &reports.Bench{Schema: reports.BenchSchema, Kind: "service", Profile: cfg.World.Profile, Machine: machine(), Notes: cfg.notes()}
+	var jobs []job
+	for _, p := range cfg.paths() {
+		for _, size := range cfg.Sizes {
+			for _, b := range cfg.Backends {
+				jobs = append(jobs, job{b, p, size})
 			}
-			row, offers, err := cfg.row(ctx, &p, size)
-			if ctx.Err() != nil {
-				out.Interrupted = true
-				return out, nil
-			}
-			if err != nil {
-				row.Error = err.Error() // the other paths have worlds of their own
-			}
-			out.Services = append(out.Services, row)
-			if offers != "" && len(out.Notes) == 0 {
-				out.Notes = cfg.notes(offers)
-			}
-			if cfg.Progress != nil {
-				cfg.Progress(i*len(cfg.Sizes)+k+1, len(paths)*len(cfg.Sizes), &row)
-			}
+		}
+	}
+	var names []string
+	for _, b := range cfg.Backends {
+		names = append(names, b.Name())
+	}
+	out.Backend = strings.Join(names, ",")
+	said := map[string]bool{}
+	for i, j := range jobs {
+		row, offers, err := cfg.row(ctx, &j)
+		if ctx.Err() != nil {
+			out.Interrupted = true
+			break
+		}
+		if err != nil {
+			row.Error = err.Error() // the other paths have worlds of their own
+		}
+		out.Services = append(out.Services, row)
+		if offers != "" && !said[row.Backend] {
+			said[row.Backend] = true
+			out.Notes = append(out.Notes, row.Backend+": "+offers)
+		}
+		if cfg.Progress != nil {
+			cfg.Progress(i+1, len(jobs), &row)
 		}
 	}
 	return out, nil
 }
 
-func (c *ServiceConfig) notes(offers string) []string {
+// job is one row.
+type job struct {
+	backend backends.Backend
+	path    Path
+	size    string
+}
+
+func (c *ServiceConfig) notes() []string {
 	notes := []string{
-		"a trial: " + offers,
 		fmt.Sprintf("search: RFC 9971 with exceed ratio 0.5, final trials of %v, %v of them for each load, width %.1f%%; NDR loses nothing, PDR at most %.1f%%; frames that the sender could not send count as lost", c.Final, c.Sum, 100*c.Width, 100*c.PartialLoss),
 	}
 	if c.RateBps > 0 {
@@ -114,10 +128,10 @@ func (c *ServiceConfig) notes(offers string) []string {
 }
 
 // row measures one path with one size.
-func (c *ServiceConfig) row(ctx context.Context, p *Path, size string) (reports.ServiceRow, string, error) {
-	row := reports.ServiceRow{Path: p.Name, Size: size, Flows: c.Flows, Loss: c.PartialLoss}
+func (c *ServiceConfig) row(ctx context.Context, j *job) (reports.ServiceRow, string, error) {
+	row := reports.ServiceRow{Backend: j.backend.Name(), Path: j.path.Name, Size: j.size, Flows: c.Flows, Loss: c.PartialLoss}
 	begun := time.Now()
-	d, err := c.open(ctx, p, size)
+	d, err := c.open(ctx, j)
 	var lacks *backends.UnsupportedError
 	if errors.As(err, &lacks) {
 		row.Skipped = lacks.Error()
@@ -168,12 +182,13 @@ type device struct {
 // serviceMTU of the wires: frames of Ethernet's size fit, in a tunnel too.
 const serviceMTU = 9000
 
-func (c *ServiceConfig) open(ctx context.Context, p *Path, size string) (_ *device, err error) {
-	sizes, err := parseSize(size)
+func (c *ServiceConfig) open(ctx context.Context, j *job) (_ *device, err error) {
+	p := &j.path
+	sizes, err := parseSize(j.size)
 	if err != nil {
 		return nil, err
 	}
-	l, err := openLab(ctx, c.Backend, c.World, serviceMTU)
+	l, err := openLab(ctx, j.backend, c.World, serviceMTU)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ func virtual(t *testing.T, rateBps int64, size string, paths ...string) bench.Se
 		t.Fatal(err)
 	}
 	return bench.ServiceConfig{
-		Backend: simulated.Backend{}, World: backends.WorldConfig{Seed: 1, Profile: "ws2022"}, Paths: sel, Sizes: []string{size}, Flows: 4,
+		Backends: []backends.Backend{simulated.Backend{}}, World: backends.WorldConfig{Seed: 1, Profile: "ws2022"}, Paths: sel, Sizes: []string{size}, Flows: 4,
 		RateBps: rateBps, Min: 100, Max: 200_000, Initial: 50 * time.Millisecond, Final: 200 * time.Millisecond, Sum: 400 * time.Millisecond,
 		Width: 0.005, PartialLoss: 0.005,
 	}
