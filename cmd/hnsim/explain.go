@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,22 +10,24 @@ import (
 
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/explain"
 	"github.com/hnsim/hnsim/conformance"
+	"github.com/hnsim/hnsim/sim/hcn"
 )
 
 func (a *app) explainCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain [" + strings.Join(explain.Kinds(), "|") + "] NAME",
+		Use:   "explain [" + strings.Join(explain.Kinds(), "|") + "] NAME | explain knob",
 		Short: "say what a scenario, rule, drop reason, error code, knob, feature or profile is",
 		Long: `Say what something is: a scenario with its requirement and the rules it checks, a
 rule of the contract with its source and the scenarios that check it, a drop reason,
 an HCN error code by name or number, a knob with its default in every profile, a
 feature with its HNS versions, a build profile.
 
-One word in front limits the search to a kind.`,
+One word in front limits the search to a kind. knob alone lists all knobs.`,
 		Example: `  hnsim explain S-NAT-05
   hnsim explain NAT-13
   hnsim explain drop NatPoolExhausted
   hnsim explain 0x803b0013
+  hnsim explain knob aclAnyMeansDeny
   hnsim explain profile ws2025`,
 		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: completeExplain,
@@ -34,6 +37,9 @@ One word in front limits the search to a kind.`,
 
 func (a *app) runExplain(args []string) error {
 	kind, name := "", args[0]
+	if len(args) == 1 && name == "knob" {
+		return a.listKnobs()
+	}
 	if len(args) == 2 {
 		kind, name = args[0], args[1]
 		if !slices.Contains(explain.Kinds(), kind) {
@@ -53,6 +59,27 @@ func (a *app) runExplain(args []string) error {
 		return a.json(entries)
 	}
 	explain.WriteText(a.out, entries, min(a.out.Width, 100))
+	return nil
+}
+
+// listKnobs lists every knob with its default, and where that differs.
+func (a *app) listKnobs() error {
+	knobs := explain.Knobs()
+	if a.opts.format == "json" {
+		return a.json(knobs)
+	}
+	var rows [][]string
+	for _, k := range knobs {
+		usual := k.Defaults[hcn.DefaultProfile]
+		var others []string
+		for _, p := range hcn.ProfileNames() {
+			if k.Defaults[p] != usual {
+				others = append(others, p+"="+k.Defaults[p])
+			}
+		}
+		rows = append(rows, []string{k.Name, cmp.Or(usual, "-"), cmp.Or(strings.Join(others, " "), "-"), cmp.Or(k.Rules, "-"), k.Text})
+	}
+	writeTable(a.out, []string{"knob", hcn.DefaultProfile, "elsewhere", "rules", "meaning"}, rows)
 	return nil
 }
 

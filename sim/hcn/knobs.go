@@ -32,6 +32,8 @@ type Knobs struct {
 	NATExceptionHostBits  string // "refuse" or "accept"
 	PortMappingVIP        string // "accept" or "refuse"
 	TransparentCrossRoute string // "gateway" or "host"
+	L2TunnelNetworks      string // "accept" or "refuse"
+	IPv6L2Bridge          string // "feature", "ws2022" or "ws2019"
 
 	// VFP.
 	VFPNATIdle      time.Duration
@@ -53,6 +55,8 @@ type Knobs struct {
 	OverlayMTU       string // "given" or "always"
 	OverlayOutbound  bool
 	SwarmCompat      bool
+	VSIDOnly4096     bool
+	RouteVSIDBits    string // "24" or "16"
 	IPv6Overlay      bool
 	OverlayMACPrefix string // "off" or two bytes such as "0E-2A"
 
@@ -77,6 +81,7 @@ type Knobs struct {
 	// NodePortNeedsLocal: a node without local backend does not serve.
 	NodePortNeedsLocal bool
 	LBListenerClash    bool
+	LBUseMux           string // "accept" or "refuse"
 
 	// Bandwidth limits.
 	QoSBurst time.Duration

@@ -35,6 +35,19 @@ func KnobList() []KnobInfo {
 	return out
 }
 
+// CombinedKnobs describes names that stand for several knobs at once: they can
+// be set like any other, and are no settings of their own.
+func CombinedKnobs() []KnobInfo {
+	t := KnobInfo{Name: natTimersKnob, Type: "times", Allowed: []string{"ICMP/UDP/TCP transient/TCP established"}, Rules: "3.3 D-04",
+		Doc:      "WinNAT's four idle times at once, such as 30/120/120/1800: natTimerIcmp, natTimerUdp, natTimerTcpTransient and natTimerTcpEstablished",
+		Defaults: map[string]string{}}
+	for _, p := range profileTable {
+		k := defaultKnobs(p)
+		t.Defaults[p.Name], _ = k.Get(natTimersKnob)
+	}
+	return []KnobInfo{t}
+}
+
 func defaultKnobs(p Profile) Knobs {
 	var k Knobs
 	for _, d := range knobDefs {
@@ -92,7 +105,7 @@ func unknownKnob(name string) error {
 	for _, d := range knobDefs {
 		names = append(names, d.name)
 	}
-	return fmt.Errorf("no knob %q%s: `hnsim explain profile %s` lists them", name, suggest(name, names), DefaultProfile)
+	return fmt.Errorf("no knob %q%s: `hnsim explain knob` lists them", name, suggest(name, names))
 }
 
 // Get returns the value of a knob as text.

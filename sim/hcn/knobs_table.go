@@ -47,6 +47,7 @@ func fromHNS(major, minor uint32, before, after any) func(Profile) any {
 
 const (
 	build1803 = 17134
+	build2019 = 17763
 	build2022 = 20348
 )
 
@@ -94,6 +95,10 @@ var knobDefs = []knobDef{
 		"a PortMapping for one address of the host"},
 	{"transparentCrossSubnet", func(k *Knobs) any { return &k.TransparentCrossRoute }, []string{"gateway", "host"}, always("gateway"), "TR-05 D-17",
 		"who routes between the subnets of transparent networks"},
+	{"l2tunnelNetworks", func(k *Knobs) any { return &k.L2TunnelNetworks }, []string{"accept", "refuse"}, always("accept"), "D-01",
+		"networks of type L2Tunnel: one source has them for Azure only, another for everything but Azure"},
+	{"ipv6.l2bridge", func(k *Knobs) any { return &k.IPv6L2Bridge }, []string{"feature", "ws2022", "ws2019"}, always("feature"), "L2B-17 D-10",
+		"since when l2bridge and l2tunnel networks may have IPv6: HNS 11.10, or one of these builds"},
 
 	{"vfpNatIdle", func(k *Knobs) any { return &k.VFPNATIdle }, nil, always(240 * time.Second), "L2B-24 D-03",
 		"idle time of an OutBoundNAT flow"},
@@ -130,6 +135,10 @@ var knobDefs = []knobDef{
 		"OutBoundNAT works on overlay networks"},
 	{"swarmCompat", func(k *Knobs) any { return &k.SwarmCompat }, nil, always(false), "OV-02 D-06",
 		"VSIDs below 4096 are accepted"},
+	{"vsidOnly4096", func(k *Knobs) any { return &k.VSIDOnly4096 }, nil, always(false), "D-08",
+		"4096 is the only VSID of overlay networks, as the Kubernetes documentation has it for flannel"},
+	{"routeVsidBits", func(k *Knobs) any { return &k.RouteVSIDBits }, []string{"24", "16"}, always("24"), "D-07",
+		"bits of a RemoteSubnetRoute's IsolationId that count: hcsshim's struct has 16, the wire 24"},
 	{"ipv6.overlay", func(k *Knobs) any { return &k.IPv6Overlay }, nil, always(false), "OV-28 D-09",
 		"overlay endpoints may have IPv6 addresses"},
 	{"overlayMacPrefix", func(k *Knobs) any { return &k.OverlayMACPrefix }, []string{"off", "<two bytes, 0E-2A>"}, always("off"), "0.6 S-OV-28",
@@ -162,12 +171,14 @@ var knobDefs = []knobDef{
 		"what a change of a load balancer does to its flows"},
 	{"lbTerminating", func(k *Knobs) any { return &k.LBTerminating }, []string{"drain", "cut"}, always("drain"), "LB-08",
 		"established flows to a backend that was taken out"},
-	{"lbSharedPools", func(k *Knobs) any { return &k.LBSharedPools }, nil, fromBuild(17763, false, true), "D-30",
+	{"lbSharedPools", func(k *Knobs) any { return &k.LBSharedPools }, nil, fromBuild(build2019, false, true), "D-30",
 		"load balancers share SNAT port pools instead of 64 ports each"},
-	{"nodePortNeedsLocal", func(k *Knobs) any { return &k.NodePortNeedsLocal }, nil, fromBuild(17763, true, false), "LB-13",
+	{"nodePortNeedsLocal", func(k *Knobs) any { return &k.NodePortNeedsLocal }, nil, fromBuild(build2019, true, false), "LB-13",
 		"a node answers for a service from outside only if one of its backends is there"},
 	{"lbListenerClash", func(k *Knobs) any { return &k.LBListenerClash }, nil, fromBuild(build2022, true, false), "LB-19",
 		"a listener of the host keeps load balancers off its port, whatever their address"},
+	{"lbUseMux", func(k *Knobs) any { return &k.LBUseMux }, []string{"accept", "refuse"}, always("accept"), "D-14",
+		"flag 4 of a load balancer's port mapping, UseMux to hcsshim and NotUsed to the schema: no effect, or an error"},
 
 	{"qosBurst", func(k *Knobs) any { return &k.QoSBurst }, nil, always(100 * time.Millisecond), "QOS-02",
 		"a bandwidth limit: how much of its traffic passes at once, 64 KiB at least"},

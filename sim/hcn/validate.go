@@ -168,6 +168,9 @@ func (c *checker) networkType(n *Network) {
 	if n.Type != "" && !n.Type.Known() {
 		c.bad(ErrInvalidNetworkType, "Type", string(n.Type), "one of "+networkTypes.list())
 	}
+	if n.Type == L2Tunnel && c.p.Knobs.L2TunnelNetworks == "refuse" {
+		c.bad(ErrInvalidNetworkType, "Type", string(n.Type), "another type (knob l2tunnelNetworks)")
+	}
 }
 
 func (c *checker) networkFlags(n *Network) {
@@ -237,11 +240,21 @@ func (c *checker) families(n *Network) {
 		c.add(ErrorAt(ErrInvalidNetwork, where, "an IPv6 prefix", "IPv4 on an overlay network (knob ipv6.overlay)"))
 	case t == NAT:
 		c.add(ErrorAt(ErrInvalidNetwork, where, "an IPv6 prefix", "IPv4 on a NAT network (rule NAT-07)"))
-	case t.UsesVFP() && !c.p.Supports(FeatureIPv6DualStack):
+	case t.UsesVFP() && !c.hasIPv6(t):
 		c.featureMissing(ErrInvalidNetwork, where, "an IPv6 prefix", FeatureIPv6DualStack)
 	case t.UsesVFP() && four == 0:
 		c.add(ErrorAt(ErrInvalidNetwork, where, "IPv6 only", "an IPv4 subnet beside it (rule L2B-17)"))
 	}
+}
+
+// hasIPv6 reports whether networks of a type with VFP may have IPv6 (rule
+// L2B-17; sources disagree since when, D-10).
+func (c *checker) hasIPv6(t NetworkType) bool {
+	floor := map[string]int{"ws2022": build2022, "ws2019": build2019}[c.p.Knobs.IPv6L2Bridge]
+	if floor == 0 || t != L2Bridge && t != L2Tunnel {
+		return c.p.Supports(FeatureIPv6DualStack)
+	}
+	return c.p.OSBuild >= floor
 }
 
 // isAutoSubnet reports whether a subnet asks HNS to choose (moby sends

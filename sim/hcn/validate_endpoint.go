@@ -156,6 +156,9 @@ func (c *checker) endpointRefs(ids []string) {
 }
 
 func (c *checker) lbPort(path string, m PortMapping) {
+	if m.Flags&UseMux != 0 && c.p.Knobs.LBUseMux == "refuse" {
+		c.number(ErrInvalidPolicy, path+".Flags", uint64(m.Flags), "no flag UseMux (4), which the schema does not use (knob lbUseMux)")
+	}
 	if m.Protocol != ProtoTCP && m.Protocol != ProtoUDP { // SCTP is not in ProtocolType (rule LB-20)
 		c.number(ErrInvalidPolicy, path+".Protocol", uint64(m.Protocol), "6 (TCP) or 17 (UDP)")
 	}

@@ -286,6 +286,10 @@ func (c *checker) vsid(path string, id uint32) {
 	if c.p.Knobs.SwarmCompat {
 		low = 1
 	}
+	if c.p.Knobs.VSIDOnly4096 && id != minVSID {
+		c.number(ErrInvalidPolicy, path, uint64(id), "the VSID 4096 (knob vsidOnly4096)")
+		return
+	}
 	if id < low || id > maxVSID {
 		c.number(ErrInvalidPolicy, path, uint64(id), fmt.Sprintf("a VSID from %d to %d", low, maxVSID))
 	}

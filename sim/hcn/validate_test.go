@@ -66,6 +66,8 @@ func TestPoliciesKnobsAndFeaturesDecideTogether(t *testing.T) {
 	}{
 		{"a VSID below 4096", WS2022, "", "", "subnet", Overlay, `{"Type":"VSID","Settings":{"IsolationId":256}}`, ErrInvalidPolicy},
 		{"a VSID below 4096 with swarm", WS2022, "swarmCompat", "on", "subnet", Overlay, `{"Type":"VSID","Settings":{"IsolationId":256}}`, 0},
+		{"D-08 the one VSID", WS2022, "vsidOnly4096", "on", "subnet", Overlay, `{"Type":"VSID","Settings":{"IsolationId":4096}}`, 0},
+		{"D-08 another VSID", WS2022, "vsidOnly4096", "on", "subnet", Overlay, `{"Type":"VSID","Settings":{"IsolationId":4097}}`, ErrInvalidPolicy},
 		{"a VSID of more than 16 bits", WS2022, "", "", "subnet", Overlay, `{"Type":"VSID","Settings":{"IsolationId":70000}}`, 0},
 		{"exception with host bits on 2019", WS2019, "", "", "endpoint", L2Bridge, `{"Type":"OutBoundNAT","Settings":{"Exceptions":["172.17.0.1/16"]}}`, 0},
 		{"exception with host bits on 2022", WS2022, "", "", "endpoint", L2Bridge, `{"Type":"OutBoundNAT","Settings":{"Exceptions":["172.17.0.1/16"]}}`, ErrInvalidPolicy},

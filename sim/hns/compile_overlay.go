@@ -37,7 +37,7 @@ func (x *external) overlayConfig(n *Network) overlay.Config {
 			Port: EndpointPort(e.Num), MAC: e.MAC, Addrs: addrsOf(e), VNI: vni(n, e)})
 		cfg.HostPrefixes = append(cfg.HostPrefixes, x.toHost(e)...)
 	}
-	cfg.RemoteSubnets = remoteSubnets(n)
+	cfg.RemoteSubnets = x.c.remoteSubnets(n)
 	return cfg
 }
 
@@ -81,7 +81,12 @@ func (x *external) toHost(e *Endpoint) []netip.Prefix {
 	return out
 }
 
-func remoteSubnets(n *Network) []overlay.RemoteSubnet {
+// remoteSubnets are the routes to other hosts' pods (rule OV-08).
+func (c *Compiler) remoteSubnets(n *Network) []overlay.RemoteSubnet {
+	bits := uint32(1<<24 - 1)
+	if c.Profile.Knobs.RouteVSIDBits == "16" {
+		bits = 1<<16 - 1 // as hcsshim's struct cuts it (D-07)
+	}
 	var out []overlay.RemoteSubnet
 	for _, p := range hcn.FindPolicies(n.Doc.Policies, hcn.PolicyRemoteSubnetRoute) {
 		r, err := hcn.DecodeSettings[hcn.RemoteSubnetRouteSettings](p)
@@ -94,7 +99,7 @@ func remoteSubnets(n *Network) []overlay.RemoteSubnet {
 		if err1 != nil || err2 != nil || err3 != nil {
 			continue
 		}
-		out = append(out, overlay.RemoteSubnet{Prefix: prefix.Masked(), VNI: r.IsolationID, PA: pa, DRMAC: mac})
+		out = append(out, overlay.RemoteSubnet{Prefix: prefix.Masked(), VNI: r.IsolationID & bits, PA: pa, DRMAC: mac})
 	}
 	return out
 }

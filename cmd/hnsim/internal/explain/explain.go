@@ -97,7 +97,7 @@ func (b *Book) Names(kind string) []string {
 	for _, c := range hcn.Codes() {
 		add("error", c.Name)
 	}
-	for _, k := range hcn.KnobList() {
+	for _, k := range knobs() {
 		add("knob", k.Name)
 	}
 	for _, f := range hcn.Features() {
@@ -255,8 +255,38 @@ func mentionsCode(text string, code hcn.Code) bool {
 	})
 }
 
+// profileKnob is the appendix's first knob: the choice of all the others.
+const profileKnob = "profile"
+
+// knobs lists everything that the contract calls a knob: the profile, those
+// with a value of their own, and the names for several.
+func knobs() []hcn.KnobInfo {
+	profile := hcn.KnobInfo{Name: profileKnob, Type: "choice", Allowed: hcn.ProfileNames(),
+		Doc: "the build of Windows whose service and data plane are modelled: the defaults of all other knobs", Defaults: map[string]string{}}
+	return slices.Concat([]hcn.KnobInfo{profile}, hcn.KnobList(), hcn.CombinedKnobs())
+}
+
+// Knob is a knob in a list, with its default in every profile.
+type Knob struct {
+	Name     string            `json:"name"`
+	Type     string            `json:"type"`
+	Allowed  []string          `json:"allowed"`
+	Rules    string            `json:"rules"`
+	Text     string            `json:"text"`
+	Defaults map[string]string `json:"defaults"` // by profile
+}
+
+// Knobs lists all knobs in the order of the documentation.
+func Knobs() []Knob {
+	var out []Knob
+	for _, k := range knobs() {
+		out = append(out, Knob{k.Name, k.Type, append([]string{}, k.Allowed...), k.Rules, k.Doc, k.Defaults})
+	}
+	return out
+}
+
 func (b *Book) knob(name string) []Entry {
-	for _, k := range hcn.KnobList() {
+	for _, k := range knobs() {
 		if !strings.EqualFold(k.Name, name) {
 			continue
 		}
@@ -267,10 +297,35 @@ func (b *Book) knob(name string) []Entry {
 			e.add(p, k.Defaults[p])
 		}
 		e.add("rules", k.Rules)
-		e.add("set", fmt.Sprintf("hnsim run --knob %s=VALUE, or a knob line in a scenario", k.Name))
+		e.add("set", howToSet(k.Name))
+		e.add("scenarios", b.turning(k.Name))
 		return []Entry{e}
 	}
 	return nil
+}
+
+func howToSet(knob string) string {
+	if knob == profileKnob {
+		return "hnsim run --profile NAME, or a profiles line in a scenario"
+	}
+	return fmt.Sprintf("hnsim run --knob %s=VALUE, or a knobs line in a scenario", knob)
+}
+
+// turning lists the scenarios that set a knob.
+func (b *Book) turning(knob string) string {
+	var ids []string
+	for _, s := range b.specs {
+		sc := s.Script()
+		if sc == nil {
+			continue
+		}
+		for name := range sc.Knobs {
+			if strings.EqualFold(name, knob) {
+				ids = append(ids, s.Base)
+			}
+		}
+	}
+	return strings.Join(slices.Compact(ids), " ")
 }
 
 func (b *Book) feature(name string) []Entry {

@@ -67,6 +67,8 @@ func TestAnExplanationNamesWhatBelongsTogether(t *testing.T) {
 		{"a drop reason in any case", "", strings.ToLower(vfp.Drops()[0].Name), []string{"drop  " + vfp.Drops()[0].Name}},
 		{"an error by number", "", "0x803b0013", []string{"error  HCN_E_PORT_ALREADY_EXISTS", "HRESULT", "when       D.3-"}},
 		{"a knob with every profile", "knob", hcn.KnobList()[0].Name, []string{"ws2019", "ws2022", "strict-rfc", "--knob " + hcn.KnobList()[0].Name}},
+		{"the profile is a knob", "knob", "profile", []string{"allowed", "ws2016", "--profile"}},
+		{"a knob for several", "knob", "nattimers", []string{"30s/2m0s/2m0s/30m0s", "1m0s/2m0s/4m0s/2h4m0s"}},
 		{"a feature with its versions", "feature", feature.Name, []string{feature.RangeText(), "ws2025"}},
 		{"a profile", "", "WS2025", []string{"profile  ws2025", "26100", "16.0"}},
 		{"a proposal nobody wrote", "", "S-NAT-01", []string{"the suite does not have it"}},
@@ -107,5 +109,44 @@ func TestTheContractCitesDropsThatExist(t *testing.T) {
 				t.Errorf("drop %s cites %s, which the contract does not have", d.Name, id)
 			}
 		}
+	}
+}
+
+// noChoice are the disagreements of the contract's table (a) that leave the
+// model nothing to choose.
+var noChoice = map[string]string{
+	"D-20": "performance, not modelled",
+	"D-26": "both are right: policy of two layers",
+	"D-27": "two words for one action are both taken",
+	"D-28": "who answers ARP cannot be told from the answer",
+	"D-29": "a timeout that no document carries",
+	"D-32": "address management outside HNS",
+}
+
+func TestEveryDisagreementHasAKnob(t *testing.T) {
+	of := map[string]string{}
+	for _, k := range Knobs() {
+		for _, id := range strings.Fields(k.Rules) {
+			of[id] = k.Name
+		}
+		if k.Text == "" || k.Name != profileKnob && len(k.Defaults) != len(hcn.ProfileNames()) {
+			t.Errorf("knob %s is not described: %+v", k.Name, k)
+		}
+	}
+	n := 0
+	for _, r := range contract.Rules() {
+		if r.Section != "(a)" {
+			continue
+		}
+		n++
+		switch {
+		case of[r.ID] == "" && noChoice[r.ID] == "":
+			t.Errorf("%s (%s) has no knob", r.ID, r.Statement)
+		case of[r.ID] != "" && noChoice[r.ID] != "":
+			t.Errorf("%s has knob %s, and is listed as one without", r.ID, of[r.ID])
+		}
+	}
+	if n != 32 {
+		t.Errorf("%d disagreements, the contract has 32", n)
 	}
 }
