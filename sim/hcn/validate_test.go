@@ -71,6 +71,7 @@ func TestPoliciesKnobsAndFeaturesDecideTogether(t *testing.T) {
 		{"a VSID of more than 16 bits", WS2022, "", "", "subnet", Overlay, `{"Type":"VSID","Settings":{"IsolationId":70000}}`, 0},
 		{"exception with host bits on 2019", WS2019, "", "", "endpoint", L2Bridge, `{"Type":"OutBoundNAT","Settings":{"Exceptions":["172.17.0.1/16"]}}`, 0},
 		{"exception with host bits on 2022", WS2022, "", "", "endpoint", L2Bridge, `{"Type":"OutBoundNAT","Settings":{"Exceptions":["172.17.0.1/16"]}}`, ErrInvalidPolicy},
+		{"and by knob on 2022", WS2022, "natExceptionHostBits", "accept", "endpoint", L2Bridge, `{"Type":"OutBoundNAT","Settings":{"Exceptions":["172.17.0.1/16"]}}`, 0},
 		{"destination that is an address", WS2022, "", "", "endpoint", L2Bridge, `{"Type":"OutBoundNAT","Settings":{"Destinations":["10.244.1.7"]}}`, 0},
 		{"port mapping on transparent", WS2022, "", "", "endpoint", Transparent, `{"Type":"PortMapping","Settings":{"Protocol":6,"InternalPort":80,"ExternalPort":8080}}`, ErrMappingNotSupported},
 		{"port mapping on overlay", WS2022, "", "", "endpoint", Overlay, `{"Type":"PortMapping","Settings":{"Protocol":17,"InternalPort":80,"ExternalPort":8080}}`, 0},

@@ -121,7 +121,7 @@ func TestMistakesSayWhereTheyAre(t *testing.T) {
 		{`{"routers": [{"name": "r"}]}`, `routers[0]: expected "name" and "interfaces"`},
 		{`{"externals": [{"name": "x", "interfaces": [{"ip": ["10.0.0.1/8"]}], "dhcp": "10.0.0.5"}]}`, `externals[0].dhcp: found "10.0.0.5", expected the first and the last`},
 		{`{"profile": "ws2030"}`, `lab.json:1:13: profile: no profile "ws2030": expected one of ws2016, `},
-		{`{"knobs": {"foo": "on"}}`, "lab.json:1:19: knobs.foo: no knob \"foo\": `hnsim explain profile ws2022` lists them"},
+		{`{"knobs": {"foo": "on"}}`, "lab.json:1:19: knobs.foo: no knob \"foo\": `hnsim explain knob` lists them"},
 		{`{"knobs": {"natMaping": "EIM"}}`, `did you mean "natMapping"?`},
 		{`{"knobs": {"natMapping": "NAT"}}`, `knobs.natMapping: knob natMapping: `},
 		{host(`, "mac": "ff-00-00-00-00-01"`), "lab.json:2:48: hosts[0].mac: found FF-00-00-00-00-01, which is the address of a group: expected"},
