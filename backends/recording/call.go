@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/backends/codec"
 )
 
 // Call is a request to a world in a form that can be compared: the name of the
@@ -16,14 +17,18 @@ type Call struct{ Name, Args string }
 
 // The calls that change something.
 
-func AddNode(n backends.Node) Call           { return call("AddNode", n) }
-func SetLink(l backends.Link) Call           { return call("SetLink", l) }
-func HCN(op backends.HCNOp) Call             { return call("HCN", hcnArgs{op, text(op.Body)}) }
+func AddNode(n backends.Node) Call { return call("AddNode", n) }
+func SetLink(l backends.Link) Call { return call("SetLink", l) }
+func HCN(op backends.HCNOp) Call {
+	return call("HCN", codec.HCNArgs{HCNOp: op, Body: codec.Text(op.Body)})
+}
 func AddContainer(c backends.Container) Call { return call("AddContainer", c) }
-func Do(s backends.Stimulus) Call            { return call("Do", stimulusArgs{s, end(s.Src), end(s.Dst)}) }
-func Advance(d time.Duration) Call           { return call("Advance", d) }
-func Set(s backends.Setting) Call            { return call("Set", s) }
-func Close() Call                            { return call("Close", nil) }
+func Do(s backends.Stimulus) Call {
+	return call("Do", codec.StimulusOf(s))
+}
+func Advance(d time.Duration) Call { return call("Advance", d) }
+func Set(s backends.Setting) Call  { return call("Set", s) }
+func Close() Call                  { return call("Close", nil) }
 
 // Questions: they change nothing.
 

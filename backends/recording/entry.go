@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/backends/codec"
 )
 
 // Entry is one call, its answer, and what was seen between it and the next one.
@@ -25,23 +26,23 @@ const closing = "Close"
 
 // decode takes the answer from a line.
 func (e *Entry) decode(rec *record) error {
-	e.Err = rec.Error.err()
+	e.Err = rec.Error.Err()
 	if len(rec.Result) == 0 {
 		return nil
 	}
 	switch e.Call.Name {
 	case "HCN":
-		var res hcnResult
+		var res codec.HCNAnswer
 		err := json.Unmarshal(rec.Result, &res)
 		e.HCN = backends.HCNResult{ID: res.ID, Document: json.RawMessage(res.Document)}
 		return err
 	case "Do":
-		var out outcomeRecord
+		var out codec.Outcome
 		err := json.Unmarshal(rec.Result, &out)
-		e.Outcome = out.outcome()
+		e.Outcome = out.Outcome()
 		return err
 	case "Dump":
-		var t text
+		var t codec.Text
 		err := json.Unmarshal(rec.Result, &t)
 		e.Text = string(t)
 		return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/backends/codec"
 )
 
 // Wrap puts a recorder around b: its worlds do what those of b do, and
@@ -35,6 +36,9 @@ type recorder struct {
 	w        *Writer
 	scenario string
 }
+
+// Unwrap is the backend that is recorded.
+func (r *recorder) Unwrap() backends.Backend { return r.Backend }
 
 // ForScenario names the scenario that the next worlds belong to.
 func (r *recorder) ForScenario(name string) backends.Backend {
@@ -105,7 +109,7 @@ type world struct {
 
 // note records a call with what was seen since the last one.
 func (w *world) note(c Call, result any, err error) {
-	rec := &record{World: w.n, Call: c.Name, Args: json.RawMessage(c.Args), Error: errorOf(err), NowNs: int64(w.Now())}
+	rec := &record{World: w.n, Call: c.Name, Args: json.RawMessage(c.Args), Error: codec.FaultOf(err), NowNs: int64(w.Now())}
 	if result != nil {
 		var bad error
 		if rec.Result, bad = json.Marshal(result); bad != nil {
@@ -150,7 +154,7 @@ func (w *world) SetLink(ctx context.Context, l backends.Link) error {
 
 func (w *world) HCN(ctx context.Context, op backends.HCNOp) (backends.HCNResult, error) {
 	res, err := w.World.HCN(ctx, op)
-	w.note(HCN(op), hcnResult{res.ID, text(res.Document)}, err)
+	w.note(HCN(op), codec.HCNAnswer{ID: res.ID, Document: codec.Text(res.Document)}, err)
 	return res, err
 }
 
@@ -162,7 +166,7 @@ func (w *world) AddContainer(ctx context.Context, c backends.Container) error {
 
 func (w *world) Do(ctx context.Context, s backends.Stimulus) (backends.Outcome, error) {
 	out, err := w.World.Do(ctx, s)
-	w.note(Do(s), outcomeOf(out), err)
+	w.note(Do(s), codec.OutcomeOf(out), err)
 	return out, err
 }
 
@@ -202,7 +206,7 @@ func (w *world) EventHash() string {
 
 func (w *world) Dump(ctx context.Context, what string) (string, error) {
 	out, err := w.World.Dump(ctx, what)
-	w.note(Dump(what), text(out), err)
+	w.note(Dump(what), codec.Text(out), err)
 	return out, err
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/backends/backendtest"
+	"github.com/hnsim/hnsim/backends/codec"
 	"github.com/hnsim/hnsim/backends/simulated"
 	"github.com/hnsim/hnsim/sim/hcn"
 	"github.com/hnsim/hnsim/sim/wire"
@@ -199,11 +200,11 @@ func TestEndsKeepWhatTheyHave(t *testing.T) {
 		{}, netip.AddrPortFrom(netip.Addr{}, 80), netip.MustParseAddrPort("10.0.0.1:5"), netip.MustParseAddrPort("[fe80::1]:5"),
 		netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), 0), netip.AddrPortFrom(netip.MustParseAddr("fe80::1"), 0),
 	} {
-		b, err := end(a).MarshalText()
+		b, err := codec.End(a).MarshalText()
 		if err != nil {
 			t.Fatal(err)
 		}
-		var back end
+		var back codec.End
 		if err := back.UnmarshalText(b); err != nil || netip.AddrPort(back) != a {
 			t.Errorf("%v became %q and then %v (%v)", a, b, netip.AddrPort(back), err)
 		}
@@ -239,7 +240,7 @@ func TestErrorsKeepTheirKind(t *testing.T) {
 		&backends.UsageError{Msg: "no role"}, &backends.UnansweredError{Msg: "not known"}, &backends.UnsupportedError{Msg: "no VLANs"},
 		&hcn.Error{Code: hcn.ErrNetworkAlreadyExists, Detail: "twice", Path: "Name", Found: "a", Expected: "b", Line: 3, Column: 4}, errors.New("fire"), nil,
 	} {
-		if back := errorOf(err).err(); !reflect.DeepEqual(back, err) {
+		if back := codec.FaultOf(err).Err(); !reflect.DeepEqual(back, err) {
 			t.Errorf("%#v became %#v", err, back)
 		}
 	}
