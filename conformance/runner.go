@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/reports"
 )
 
@@ -67,8 +68,8 @@ func (r *Runner) Run(ctx context.Context, obs Observer) *reports.Report {
 		}
 		for stopped == "" && at < len(ready) && ready[at] != nil {
 			em.result(ready[at])
-			if r.cfg.StopOnFail && ready[at].res.Status.Unexpected() {
-				stopped = "stopped after " + ready[at].res.ID
+			if why := r.stops(&ready[at].res); why != "" {
+				stopped = why
 				cancel()
 			}
 			at++
@@ -89,6 +90,19 @@ func (r *Runner) Run(ctx context.Context, obs Observer) *reports.Report {
 	em.event(reports.Event{Kind: reports.RunFinished, Time: r.cfg.Now(), Totals: &totals,
 		EventHash: totalHash(rep.Results), Interrupted: ctx.Err() != nil})
 	return collector.Report()
+}
+
+// stops says why nothing may run after a result, or "".
+func (r *Runner) stops(res *reports.Result) string {
+	if res.Status == reports.Error {
+		if lost := backends.Lost(r.cfg.Backend); lost != nil {
+			return "not run: " + lost.Error()
+		}
+	}
+	if r.cfg.StopOnFail && res.Status.Unexpected() {
+		return "stopped after " + res.ID
+	}
+	return ""
 }
 
 // work hands the scenarios to the workers and returns what they make of them.

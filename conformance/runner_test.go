@@ -201,6 +201,34 @@ func TestStopOnFailGivesTheSameReportWithAnyNumberOfWorkers(t *testing.T) {
 	}
 }
 
+// gone is a backend that a recorder may stand around, lost from the start.
+type gone struct{ fakeBackend }
+
+func (gone) Lost() error { return &backends.LostError{Msg: "agent a2 (h2) is lost"} }
+
+type around struct{ backends.Backend }
+
+func (a around) Unwrap() backends.Backend { return a.Backend }
+
+func TestNothingRunsOnABackendThatIsLost(t *testing.T) {
+	trouble := &script.Result{Status: script.Error, Reason: "agent a2 (h2) is lost"}
+	for _, b := range []backends.Backend{gone{}, around{gone{}}} {
+		rep := run(t, Config{Parallel: 1, Backend: b, exec: scripted(map[string]*script.Result{"S-T-03": trouble})})
+		n := rep.Totals()
+		if n.Passed != 3 || n.Errors != 1 || n.NotRun != 8 || rep.Interrupted {
+			t.Errorf("%+v, interrupted %v", n, rep.Interrupted)
+		}
+		if r := statusOf(rep, "S-T-08"); r.Reason != "not run: agent a2 (h2) is lost" {
+			t.Errorf("reason %q", r.Reason)
+		}
+	}
+	// One error of a backend that is there says nothing about the next scenario.
+	rep := run(t, Config{Parallel: 1, exec: scripted(map[string]*script.Result{"S-T-03": trouble})})
+	if n := rep.Totals(); n.Passed != 11 || n.Errors != 1 {
+		t.Errorf("%+v", n)
+	}
+}
+
 func TestAnInterruptedRunReportsWhatItHas(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var ran atomic.Int32

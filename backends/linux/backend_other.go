@@ -21,3 +21,13 @@ func Leftovers(...string) ([]*Leftover, error) { return nil, nil }
 func open(context.Context, backends.WorldConfig) (backends.World, error) {
 	return nil, unsupported("the linux backend needs Linux; this is %s", runtime.GOOS)
 }
+
+func openPart(context.Context, backends.WorldConfig, map[string]string) (backends.Part, error) {
+	return nil, unsupported("the linux backend needs Linux; this is %s", runtime.GOOS)
+}
+
+// CheckWire says that this is not Linux.
+func (Backend) CheckWire(string) string { return Check() }
+
+// Ready says that this is not Linux.
+func (Backend) Ready() string { return Check() }

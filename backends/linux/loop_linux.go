@@ -37,6 +37,7 @@ type loop struct {
 	pending []sighting
 	buf     []byte
 	late    time.Duration // by which waits overran lately: how busy the machine is
+	active  time.Time     // when something happened last
 }
 
 func (l *loop) add(s source) { l.sources = append(l.sources, s) }
@@ -108,7 +109,30 @@ func (l *loop) once(d time.Duration) (bool, error) {
 		any = any || did
 		errs = append(errs, err)
 	}
+	if any {
+		l.active = time.Now()
+	}
 	return any, errors.Join(errs...)
+}
+
+// quietSince runs the loop until nothing has happened for d, which may be over
+// already.
+func (l *loop) quietSince(d time.Duration) error {
+	d += min(4*l.late, 20*d)
+	end := time.Now().Add(longestRest)
+	for {
+		did, err := l.once(0)
+		if err != nil {
+			return err
+		}
+		left := d - time.Since(l.active)
+		if !did && left <= 0 || time.Now().After(end) {
+			return nil
+		}
+		if _, err := l.once(max(left, 0) + time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
 
 // until runs the loop until done, at most for d.

@@ -68,15 +68,26 @@ func (w *world) AddNode(_ context.Context, n backends.Node) error {
 
 // segment is the bridge of a segment; segments come into being by being named.
 func (w *world) segment(name string) (string, error) {
-	if name == "" {
-		name = "lan"
-	}
+	name = segmentName(name)
 	if b := w.segments[name]; b != "" {
 		return b, nil
 	}
 	b := fmt.Sprintf("seg%d", len(w.segments))
 	w.segments[name] = b
-	return b, w.fabric.bridge(b, wire.MAC{}, maxSegmentMTU, true)
+	if err := w.fabric.bridge(b, wire.MAC{}, maxSegmentMTU, true); err != nil {
+		return b, err
+	}
+	if device := w.wires[name]; device != "" {
+		return b, w.tap(b, device)
+	}
+	return b, nil
+}
+
+func segmentName(name string) string {
+	if name == "" {
+		return "lan"
+	}
+	return name
 }
 
 // maxSegmentMTU lets every frame cross a segment: nodes have the limits.
@@ -267,10 +278,9 @@ func (w *world) gateways() error {
 
 // routerFor is a router's address inside a prefix of an interface's segment.
 func (w *world) routerFor(c *nic, p netip.Prefix) netip.Addr {
-	for _, name := range w.order {
-		nd := w.nodes[name]
+	for _, nd := range w.routers() {
 		for _, r := range nd.nics {
-			if nd.spec.Kind != backends.RouterNode || r.segment != c.segment {
+			if r.segment != c.segment {
 				continue
 			}
 			for _, a := range r.addrs {

@@ -27,7 +27,10 @@ type world struct {
 	containers map[string]*container
 	started    []*container
 	spaces     []*space
-	plugs      int // wires so far, for names
+	plugs      int               // wires so far, for names
+	wires      map[string]string // of a part: the machine's interface by segment
+	taps       []string          // of the fabric, on those interfaces
+	far        []*node           // routers of other parts, without a namespace here
 
 	begun   time.Time
 	skipped time.Duration // by Advance, beyond what the clock shows
@@ -325,6 +328,7 @@ func (w *world) Dump(_ context.Context, what string) (string, error) {
 func (w *world) Close(context.Context) ([]string, error) {
 	w.loop.close()
 	w.rig.close()
+	err := w.untap()
 	var left []string
 	for _, s := range w.spaces {
 		s.close()
@@ -333,5 +337,5 @@ func (w *world) Close(context.Context) ([]string, error) {
 		}
 	}
 	w.spaces = nil
-	return left, nil
+	return left, err
 }

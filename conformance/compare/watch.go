@@ -146,6 +146,9 @@ func (w *Watch) Open(ctx context.Context, cfg backends.WorldConfig) (backends.Wo
 	return w.world, nil
 }
 
+// Unwrap is the backend that is watched.
+func (w *Watch) Unwrap() backends.Backend { return w.Backend }
+
 // ForScenario keeps the transcript with the backend that a scenario asks for.
 func (w *Watch) ForScenario(name string) backends.Backend {
 	if by, ok := w.Backend.(backends.ByScenario); ok {
