@@ -108,6 +108,13 @@ test-linux: build ## the suite on the Linux kernel (as root, or with user namesp
 	HNSIM_REQUIRE_TOOLS=1 $(GO) test -count=1 ./backends/linux
 	./hnsim run --backend linux --out $(OUT)/linux
 
+# Several machines: a coordinator and agents as processes of their own.
+.PHONY: test-agents
+
+test-agents: build ## a coordinator and three agents, joined by real interfaces (as root)
+	HNSIM_REQUIRE_TOOLS=1 $(GO) test -count=1 ./backends/spread/...
+	HNSIM_REQUIRE_TOOLS=1 HNSIM_PROGRAM=$(CURDIR)/hnsim $(GO) test -count=1 -run TestATestBedOfThreeAgents ./cmd/hnsim
+
 # The service.
 .PHONY: kill-serve race-serve
 

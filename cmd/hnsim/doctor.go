@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -13,7 +14,7 @@ import (
 )
 
 func (a *app) doctorCmd() *cobra.Command {
-	var backend, profile, out string
+	var backend, profile, out, bed string
 	var clean bool
 	c := &cobra.Command{
 		Use:   "doctor",
@@ -23,21 +24,20 @@ optional is missing) or FAIL, and how to mend it. Exit code 3 if any fails.
 
 With --clean it looks for what a killed run of the linux backend could have left behind
 instead (processes, devices, rules of nftables, half written files), removes it and says
-what it was. Exit code 3 if something could not be removed.`,
+what it was. Exit code 3 if something could not be removed.
+
+With --testbed the test bed is checked instead: whether its agents connect, what their
+backends can and their roles need, roles that exclude each other, clocks, and whether
+frames cross the wires between them.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if clean {
 				return a.clean(out)
 			}
-			b, err := a.backend(backend)
-			if err != nil {
+			checks, err := a.examine(c.Context(), backend, profile, out, bed)
+			if err != nil || checks == nil {
 				return err
 			}
-			if ended, err := a.isolated(c.Context(), backend); ended {
-				return err
-			}
-			probe := health.Probe{Backend: b, Profile: profile, Out: out, Now: a.now, Version: buildinfo.Version()}
-			checks := probe.Run(c.Context())
 			if a.opts.format == "json" {
 				err = a.json(checks)
 			} else {
@@ -50,10 +50,27 @@ what it was. Exit code 3 if something could not be removed.`,
 		},
 	}
 	c.Flags().StringVar(&backend, "backend", "sim", "`name` of the backend to check: sim, linux")
+	c.Flags().StringVar(&bed, "testbed", "", "test bed `file` to check instead")
 	c.Flags().StringVar(&profile, "profile", defaultProfile, "build `profile` to open a world with")
 	c.Flags().StringVar(&out, "out", "hnsim-out", "`folder` that run would write to")
 	c.Flags().BoolVar(&clean, "clean", false, "remove what killed runs have left behind")
 	return c
+}
+
+// examine carries out the checks. None means that another process has done so.
+func (a *app) examine(ctx context.Context, backend, profile, out, bed string) ([]health.Check, error) {
+	if bed != "" {
+		return a.inspectBed(bed, profile)
+	}
+	b, err := a.backend(backend)
+	if err != nil {
+		return nil, err
+	}
+	if ended, err := a.isolated(ctx, backend); ended {
+		return nil, err
+	}
+	probe := health.Probe{Backend: b, Profile: profile, Out: out, Now: a.now, Version: buildinfo.Version()}
+	return probe.Run(ctx), nil
 }
 
 // removal is a leftover and what became of it.

@@ -12,6 +12,7 @@ import (
 	"github.com/hnsim/hnsim/backends/hns"
 	"github.com/hnsim/hnsim/backends/linux"
 	"github.com/hnsim/hnsim/backends/simulated"
+	"github.com/hnsim/hnsim/backends/spread"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/terminal"
 	"github.com/hnsim/hnsim/sim/standin/hostnet"
 )
@@ -42,6 +43,9 @@ type app struct {
 	opts    commonOptions
 	// reexec starts this program again with more privileges; nil: it cannot.
 	reexec func() error
+	// ctx is the program's: what takes time to begin ends with it.
+	ctx  context.Context
+	beds map[string]*spread.Backend // test beds that are connected, by file
 }
 
 // commonOptions are the flags of every verb.
@@ -57,7 +61,7 @@ func newApp(stdout, stderr io.Writer, env func(string) string) *app {
 	out.Writer = &sticky{Writer: out.Writer}
 	return &app{
 		out: out, err: terminal.NewStream(stderr, env),
-		env: env, now: time.Now,
+		env: env, now: time.Now, ctx: context.Background(), beds: map[string]*spread.Backend{},
 		backends: map[string]backends.Backend{"sim": simulated.Backend{}, "linux": linux.Backend{}, "hns": hns.Backend{}},
 	}
 }

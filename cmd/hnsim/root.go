@@ -28,7 +28,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	a.ctx = ctx
 	err := root.ExecuteContext(ctx)
+	a.closeTestbeds()
 	code := exit.Of(err)
 	var silent *exit.Error
 	if err != nil && !(errors.As(err, &silent) && silent.Err == nil) {
@@ -77,6 +79,7 @@ func (a *app) root() *cobra.Command {
 	root.SetHelpCommand(helpCmd())
 	root.AddCommand(a.runCmd(), a.listCmd(), a.explainCmd(), a.traceCmd(), a.diffCmd(), a.benchCmd(), a.fuzzCmd(), a.reachCmd(), a.validateCmd(), a.serveCmd(), a.execCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd(), a.docsCmd())
 	root.Flags().BoolVar(&version, "version", false, "print the version")
+	root.AddCommand(a.agentCmd())
 	sayUsage(root)
 	return root
 }
@@ -137,7 +140,10 @@ func (a *app) backend(name string) (backends.Backend, error) {
 	if file, ok := strings.CutPrefix(name, replayPrefix); ok {
 		return a.openReplay(file)
 	}
-	names := append(slices.Sorted(maps.Keys(a.backends)), replayPrefix+"FILE")
+	if file, ok := strings.CutPrefix(name, testbedPrefix); ok {
+		return a.openTestbed(file)
+	}
+	names := append(slices.Sorted(maps.Keys(a.backends)), replayPrefix+"FILE", testbedPrefix+"FILE")
 	msg := fmt.Sprintf("no backend %q: expected %s", name, strings.Join(names, ", "))
 	if s := conformance.Suggest(name, names); s != "" {
 		msg += "; did you mean " + s + "?"
@@ -187,11 +193,13 @@ type worldFlags struct {
 	flags            *pflag.FlagSet
 	programs         []string
 	dlls             string
+	testbed          string
 }
 
 func (w *worldFlags) add(flags *pflag.FlagSet) {
 	w.flags = flags
-	flags.StringVar(&w.backend, "backend", "sim", "`name` of what to test: sim, linux, hns, or replay:FILE for a recording")
+	flags.StringVar(&w.backend, "backend", "sim", "`name` of what to test: sim, linux, hns, replay:FILE for a recording, or testbed:FILE for several machines")
+	flags.StringVar(&w.testbed, "testbed", "", "test bed `file`: run on the machines that it names; the same as --backend testbed:FILE")
 	flags.StringVar(&w.profile, "profile", defaultProfile, "build `profile`: "+strings.Join(hcn.ProfileNames(), ", "))
 	flags.Uint64Var(&w.seed, "seed", 1, "`number` from which all randomness follows")
 	flags.StringArrayVar(&w.knobs, "knob", nil, "`name=value` of a contract knob, over the profile's; repeatable")
@@ -202,6 +210,12 @@ func (w *worldFlags) add(flags *pflag.FlagSet) {
 
 // config is the part of a run's configuration that worldFlags hold.
 func (a *app) config(w *worldFlags) (conformance.Config, error) {
+	if w.testbed != "" {
+		if w.given("backend") && w.backend != testbedPrefix+w.testbed {
+			return conformance.Config{}, fmt.Errorf("--testbed and --backend %s exclude each other", w.backend)
+		}
+		w.backend = testbedPrefix + w.testbed
+	}
 	b, err := a.backend(w.backend)
 	if err != nil {
 		return conformance.Config{}, err

@@ -140,7 +140,7 @@ func (a *app) runConfig(args []string, f *runFlags) (conformance.Config, error) 
 	cfg.StopOnFail, cfg.CheckDeterminism, cfg.CheckFlowTable = f.stopOn == "fail", f.checkDeterminism, f.checkFlowTable
 	cfg.Keep, cfg.Update = f.keep, f.update
 	cfg.Info = reports.RunInfo{Version: buildinfo.Version(), Git: buildinfo.Git()}
-	return cfg, nil
+	return cfg, a.oneAtATime(&cfg)
 }
 
 // openLog begins the event log; without a folder it goes nowhere.
