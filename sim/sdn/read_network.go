@@ -64,7 +64,7 @@ func (b *builder) accessControlList(path string, v value) {
 		kind := p.get("type").needed("Inbound or Outbound").choice("Inbound", "Inbound", "Outbound")
 		r := acl.Rule{
 			ID:       "ACL_" + strings.ReplaceAll(strings.TrimPrefix(at, "/accessControlLists/"), "/aclRules/", "_"),
-			Priority: uint16(p.get("priority").needed("a number").number(1, 65535, 0)),
+			Priority: uint16(p.get("priority").needed("a number").number(1, 65500, 0)),
 			Cite:     "ACL-41",
 		}
 		if p.get("action").needed("Allow or Deny").choice("Allow", "Allow", "Deny", "Block") != "Allow" {
