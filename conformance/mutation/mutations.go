@@ -68,6 +68,21 @@ var mutations = []Mutation{
 	{"snat/block-size-ignored", "L2B-23", "sim/hns/compile_pools.go", "VFPICMPNAT, block: profile.Knobs.VFPPortBlock,", "VFPICMPNAT, block: 64,"},
 	{"overlay/low-vsid-accepted", "OV-02", "sim/hcn/validate_policy.go", "	minVSID = 4096\n", "	minVSID = 1\n"},
 
+	// Tenant networks.
+	{"sdn/vsid-of-the-sender", "SDN-05", "sim/vnet/route.go", "w.Encap = a.n.encapTo(&w.H, a.p.PA, c.PA, c.VSID)", "w.Encap = a.n.encapTo(&w.H, a.p.PA, c.PA, a.p.VSID)"},
+	{"sdn/foreign-addresses-pass", "SDN-02", "sim/vnet/port.go", "Action: vfp.Block{}, Terminating: true, Cite: \"L2T-05\"", "Action: vfp.Allow{}, Terminating: true, Cite: \"L2T-05\""},
+	{"sdn/arp-of-strangers-answered", "SDN-04", "sim/vnet/port.go", "	return wire.MAC{}, false\n", "	return r.n.cfg.DRMAC, true\n"},
+	{"sdn/copies-keep-the-broadcast-address", "SDN-07", "sim/vnet/route.go", "h.EthDst, h.Dst = c.MAC, c.Addr", "h.EthDst = c.MAC"},
+	{"sdn/shortest-route-wins", "SDN-11", "sim/vnet/config.go", "return cmp.Compare(b.Prefix.Bits(), a.Prefix.Bits())", "return cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits())"},
+	{"sdn/flows-in-one-nvgre-id", "SDN-09", "sim/vnet/config.go", "e.FlowID = uint8(hash)", "e.FlowID = 0x2a"},
+	{"sdn/appliance-reachable", "SDN-12", "sim/vnet/mirror.go", "if p.Sink && dir == vfp.In {", "if false {"},
+	{"sdn/answers-keep-the-dip", "SDN-14", "sim/slb/tenant.go", "Action: tenantPick{s}, Stateful: true,", "Action: tenantPick{s},"},
+	{"sdn/multiplexer-forgets-flows", "SDN-18", "sim/slb/mux.go", "Stateful: true, OneWay: true,", "OneWay: true,"},
+	{"sdn/unhealthy-machines-serve", "SDN-18", "sim/sdn/compile_slb.go", "return r.Probe == nil ||", "return true || r.Probe == nil ||"},
+	{"sdn/ports-without-policy-open", "SDN-20", "sim/sdn/compile_port.go", "Tunnelled: true, Blocked: true}", "Tunnelled: true}"},
+	{"sdn/lists-for-the-whole-nic", "SDN-19", "sim/sdn/compile_port.go", "			if !p.Appliance {\n", "			if false {\n"},
+	{"sdn/one-lease-for-all", "SDN-15", "sim/sdn/compile_slb.go", "lo := leaseFirst + n*leasePorts", "lo := leaseFirst + 0*n*leasePorts"},
+
 	// Load balancers and routes.
 	{"lb/one-backend-for-all", "LB-05", "sim/slb/slb.go", "	return int(hi)\n", "	return int(hi) * 0\n"},
 	{"lb/affinity-ignored", "LB-10", "sim/slb/slb.go", "	case PerSource:\n", "	case 99:\n"},
