@@ -135,3 +135,12 @@ test-hns: ## hnsim.exe through hcsshim under wine: the same results as the model
 
 peers: ## forwarding paths beside the C limit, in one run (needs gcc and AVX-512; ARGS="-rows l2,encap")
 	cd conformance/bench/peers && $(GO) run . $(ARGS)
+
+# Random worlds.
+.PHONY: fuzz-worlds mutate-fuzz
+
+fuzz-worlds: build ## random worlds for FUZZWORLDS (10m): flow tables on and off, and every invariant
+	./hnsim fuzz --duration $(or $(FUZZWORLDS),10m) --minimize $(OUT)/found.txtar
+
+mutate-fuzz: ## plant errors of the flow table: hnsim fuzz must find each of them
+	$(GO) run ./conformance/mutation -fuzz

@@ -88,6 +88,22 @@ func (g *generator) address() string {
 	return pick(g, []string{"2001:db8::80", "fd00:127::77", "10.127.130.1", "198.51.100.9", "10.104.1.99", "10.127.130.255", "255.255.255.255", "224.0.0.251", "127.0.0.1"})
 }
 
+// near is an address that the role may reach: half of the time that of a
+// container on its kind of network.
+func (g *generator) near(role string) string {
+	for _, e := range g.eps {
+		if e.name != role || g.chance(50) {
+			continue
+		}
+		for range 4 {
+			if o := pick(g, g.eps); o != e && o.net.kind == e.net.kind {
+				return o.addr
+			}
+		}
+	}
+	return g.address()
+}
+
 func withPort(addr, port string) string {
 	if strings.Contains(addr, ":") {
 		return "[" + addr + "]:" + port
@@ -115,7 +131,7 @@ func (g *generator) send() {
 
 func (g *generator) flow() flow {
 	f := flow{role: g.role(), proto: pick(g, []string{"udp", "udp", "tcp", "tcp", "tcp", "icmp", "proto=47", "proto=132"})}
-	dst := g.address()
+	dst := g.near(f.role)
 	f.peer = g.roleAt(dst)
 	v6 := strings.Contains(dst, ":")
 	if f.proto == "icmp" && v6 {
@@ -195,10 +211,15 @@ func (g *generator) listen() {
 	if g.chance(30) {
 		where = "udp :" + servedUDP
 	}
-	g.step(nil, fmt.Sprintf("? listen %s %s reply='OK'", g.role(), where))
+	g.listenOn(g.role(), where)
 }
 
-// connect is a whole connection, to a port that somebody may serve.
+func (g *generator) listenOn(role, where string) {
+	g.serving[role] = append(g.serving[role], where)
+	g.step(nil, fmt.Sprintf("? listen %s %s reply='OK'", role, where))
+}
+
+// connect is a whole connection, mostly to somebody who serves the port.
 func (g *generator) connect() {
 	if g.chance(15) {
 		g.listen()
@@ -207,7 +228,41 @@ func (g *generator) connect() {
 	if g.chance(30) {
 		from = " from=:" + pick(g, ports)
 	}
-	g.step(nil, fmt.Sprintf("? tcp %s > %s 'GET'%s timeout=2s", g.role(), withPort(g.address(), pick(g, served)), from))
+	role, to := g.role(), withPort(g.address(), pick(g, served))
+	if g.chance(75) {
+		if r, addr := g.served(); r != "" {
+			role, to = r, addr
+		}
+	}
+	g.step(nil, fmt.Sprintf("? tcp %s > %s 'GET'%s timeout=2s", role, to, from))
+}
+
+// served finds a port that somebody serves, and who may reach it: a container
+// of the same kind of network, or anybody for a machine outside.
+func (g *generator) served() (role, addr string) {
+	places := map[string]string{"x": "203.0.113.80", "y": "10.127.130.77"}
+	names := []string{"x", "y"}
+	kindOf := map[string]*network{}
+	for _, e := range g.eps {
+		places[e.name], kindOf[e.name] = e.addr, e.net
+		names = append(names, e.name)
+	}
+	for range 8 {
+		name := pick(g, names)
+		if len(g.serving[name]) == 0 {
+			continue
+		}
+		port, ok := strings.CutPrefix(pick(g, g.serving[name]), "tcp :")
+		if !ok {
+			continue
+		}
+		role = g.role()
+		if n := kindOf[name]; n != nil && (kindOf[role] == nil || kindOf[role].kind != n.kind) {
+			continue
+		}
+		return role, withPort(places[name], port)
+	}
+	return "", ""
 }
 
 // frame is what a stack would not send.

@@ -71,11 +71,18 @@ type generator struct {
 	files int
 	count int
 	flows []flow // what was sent lately
+	// main is the kind that most networks have, so that hosts have something in
+	// common; vsid that of most overlays.
+	main kind
+	vsid int
+	// serving are the ports that roles listen on, as "tcp :80".
+	serving map[string][]string
 }
 
 // Generate makes the case of a seed.
 func Generate(seed uint64) *Case {
-	g := &generator{rng: rand.New(rand.NewPCG(seed, 0x6675_7a7a)), c: &Case{Seed: seed}}
+	g := &generator{rng: rand.New(rand.NewPCG(seed, 0x6675_7a7a)), c: &Case{Seed: seed}, serving: map[string][]string{}}
+	g.main, g.vsid = pick(g, kinds), pick(g, []int{4096, 5000})
 	g.knobs()
 	g.topology()
 	for _, h := range g.hosts {
@@ -88,11 +95,11 @@ func Generate(seed uint64) *Case {
 	}
 	for _, e := range g.eps {
 		if g.chance(70) {
-			g.step(nil, fmt.Sprintf("? listen %s %s reply='OK'", e.name, pick(g, []string{"tcp :80", "tcp :8080", "udp :53", "tcp :53"})))
+			g.listenOn(e.name, pick(g, []string{"tcp :80", "tcp :8080", "udp :53", "tcp :53"}))
 		}
 	}
 	for range 1 + g.rng.IntN(3) {
-		g.step(nil, fmt.Sprintf("? listen %s %s reply='OK'", pick(g, []string{"x", "y", pick(g, g.hosts).name}), pick(g, []string{"tcp :80", "tcp :443", "udp :53"})))
+		g.listenOn(pick(g, []string{"x", "x", "y", pick(g, g.hosts).name}), pick(g, []string{"tcp :80", "tcp :443", "udp :53"}))
 	}
 	for range minTraffic + g.rng.IntN(maxTraffic-minTraffic) {
 		g.act()
@@ -167,13 +174,19 @@ func (g *generator) topology() {
 // network makes a network with its endpoints.
 func (g *generator) network(h *host) {
 	g.count++
-	n := &network{host: h, name: fmt.Sprintf("n%d", g.count), kind: pick(g, kinds)}
+	n := &network{host: h, name: fmt.Sprintf("n%d", g.count), kind: g.main}
+	if g.chance(40) {
+		n.kind = pick(g, kinds)
+	}
 	octet := len(h.nets) + 1
 	switch n.kind {
 	case nat, ics:
 		n.prefix = fmt.Sprintf("172.%d.%d", 16+h.number, octet)
 	case overlay:
-		n.vsid = pick(g, []int{4096, 5000})
+		n.vsid = g.vsid
+		if g.chance(25) {
+			n.vsid = pick(g, []int{4096, 5000})
+		}
 		n.prefix = fmt.Sprintf("10.%d.%d", 100+n.vsid/1000, h.number)
 	case l2bridge:
 		n.routed, n.dual = g.chance(50), g.chance(50)

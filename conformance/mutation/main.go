@@ -36,10 +36,14 @@ func main() {
 	jobs := flag.Int("jobs", 2, "builds at the same time")
 	sample := flag.Int("sample", 0, "only so many mutations, from all areas; 0 is all")
 	byDiff := flag.Bool("diff", false, "notice by comparing with a recording of the unbroken model, without what scenarios expect")
+	byFuzz := flag.Bool("fuzz", false, "plant errors of the flow table alone, which hnsim fuzz must find")
 	flag.Parse()
 	selectors = flag.Args()
 	if *byDiff {
 		notice, unbroken = differing, nil
+	}
+	if *byFuzz {
+		notice, unbroken, mutations = fuzzed, nil, planted
 	}
 	os.Exit(mutate(pick(*run, *sample), *run, *list, *jobs, os.Stdout))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -15,7 +16,7 @@ func TestEveryMutationFitsTheModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
-	for _, m := range mutations {
+	for _, m := range slices.Concat(mutations, planted) {
 		if seen[m.Name] || m.Old == m.New || m.Rule == "" {
 			t.Errorf("%s: the name occurs twice, nothing is changed, or no rule is named", m.Name)
 		}
