@@ -65,6 +65,9 @@ type Options struct {
 	// TiersDescending runs the tier with the greatest Order first (rule
 	// ACL-30, knob aclTierOrder=descending).
 	TiersDescending bool
+	// FilterNeighbors makes IPv6 neighbour discovery traffic like any other
+	// (rule ACL-12, knob aclNeighborDiscovery=filtered).
+	FilterNeighbors bool
 	// Idle is the lifetime of a flow without traffic, ns; 0 is VFP's default.
 	Idle int64
 }
@@ -136,6 +139,7 @@ func compileMain(lists []list, opt Options) (vfp.Layer, error) {
 	if err := c.addGroups(&l, lists); err != nil {
 		return vfp.Layer{}, err
 	}
+	l.Groups = append(l.Groups, c.neighborGroups("ACL_NEIGHBOR_GROUP")...)
 	for _, dir := range [2]vfp.Dir{vfp.Out, vfp.In} {
 		for _, family := range [2]vfp.Family{vfp.IPv4, vfp.IPv6} {
 			l.Groups = append(l.Groups, c.posture(dir, family))
@@ -154,6 +158,7 @@ func compileHost(lists []list, opt Options) (vfp.Layer, error) {
 	if err := c.addGroups(&l, lists); err != nil {
 		return vfp.Layer{}, err
 	}
+	l.Groups = append(l.Groups, c.neighborGroups("ACL_HOST_NEIGHBOR_GROUP")...)
 	for _, dir := range [2]vfp.Dir{vfp.Out, vfp.In} {
 		for _, family := range [2]vfp.Family{vfp.IPv4, vfp.IPv6} {
 			// Without a state for what the list does not mention, a Block in
@@ -209,8 +214,9 @@ func (c *compiler) addGroups(l *vfp.Layer, lists []list) error {
 // Block ends the layer; Pass, which does not, leaves the packet to the next
 // list.
 const (
-	rulesGroup   = 100
-	postureGroup = rulesGroup + maxLists
+	neighborGroup = 0
+	rulesGroup    = 100
+	postureGroup  = rulesGroup + maxLists
 )
 
 func groupName(prefix string, dir vfp.Dir, f vfp.Family) string {

@@ -91,8 +91,8 @@ func TestProtocol252MeansTunnelledTraffic(t *testing.T) {
 		t.Errorf("a list without protocol 252 has groups %v, error %v", l.Groups, err)
 	}
 	any, err := Compile([]Rule{{ID: "a", Action: Block, Protocols: []uint16{252, 6}}}, Options{})
-	if err != nil || len(any.Groups[0].Rules[0].Match.Protos) != 1 {
-		t.Errorf("the other protocols of the rule: %+v, error %v", any.Groups[0].Rules[0].Match, err)
+	if err != nil || len(first(any).Match.Protos) != 1 {
+		t.Errorf("the other protocols of the rule: %+v, error %v", first(any).Match, err)
 	}
 }
 

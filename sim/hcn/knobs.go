@@ -71,6 +71,7 @@ type Knobs struct {
 	ACLReconcile     string // "lazy" or "never"
 	ACLTierOrder     string // "ascending" or "descending"
 	ACLPrecedence    string // "network-first" or "tiers-first"
+	ACLNeighbors     string // "outside" or "filtered"
 
 	// Load balancers.
 	HostToClusterIP bool

@@ -162,6 +162,8 @@ var knobDefs = []knobDef{
 		"which of an endpoint's TierAcl policies is asked first: that with the least Order, or the greatest"},
 	{"aclPrecedence", func(k *Knobs) any { return &k.ACLPrecedence }, []string{"network-first", "tiers-first"}, always("network-first"), "ACL-32",
 		"whether NetworkACL rules come before or after tiers; an endpoint's own ACLs are last either way"},
+	{"aclNeighborDiscovery", func(k *Knobs) any { return &k.ACLNeighbors }, []string{"outside", "filtered"}, always("outside"), "ACL-12",
+		"whether IPv6 neighbour discovery is outside ACLs, as ARP is, or traffic that they block"},
 
 	{"hostToClusterIP", func(k *Knobs) any { return &k.HostToClusterIP }, nil, always(true), "LB-14 D-15",
 		"the node reaches services by their address"},

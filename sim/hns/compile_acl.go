@@ -37,6 +37,7 @@ func (c *Compiler) aclOptions(e *Endpoint) acl.Options {
 		AnyMeansDeny:    k.ACLAnyMeansDeny,
 		NeverReconcile:  k.ACLReconcile == "never",
 		TiersDescending: k.ACLTierOrder == "descending",
+		FilterNeighbors: k.ACLNeighbors == "filtered",
 	}
 	if e.Isolation == HyperVIsolated {
 		opt.Isolation = acl.HyperV
