@@ -26,6 +26,7 @@ const (
 	ServiceState Capability = "service-state" // restart HNS, reboot the host
 	Accounts     Capability = "accounts"      // connections of a named account
 	SDN          Capability = "sdn"           // physical hosts under a network controller; see NetworkController
+	Wires        Capability = "wires"         // what crosses the wires of nodes is seen
 	Programs     Capability = "programs"      // run Windows programs against a host's HNS; see ProgramRunner
 )
 
@@ -45,7 +46,7 @@ const (
 func Capabilities() []Capability {
 	return []Capability{
 		RawFrames, DropReasons, VirtualTime, PacketTrace, Knobs, SwitchPorts, OuterSwitch, HostSockets,
-		Impairments, ServiceState, Accounts, SDN, Programs,
+		Impairments, ServiceState, Accounts, SDN, Wires, Programs,
 		NATNetwork, TransparentNetwork, L2BridgeNetwork, L2TunnelNetwork, OverlayNetwork,
 		InternalNetwork, PrivateNetwork, ICSNetwork,
 	}

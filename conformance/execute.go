@@ -41,7 +41,7 @@ func (r *Runner) RunSpec(ctx context.Context, s *Spec) reports.Result {
 		res.Status, res.Reason = reports.NotRun, interrupted
 		return res
 	}
-	res.Virtual, res.EventHash = raw.Virtual, raw.EventHash
+	res.Virtual, res.EventHash, res.Measured = raw.Virtual, raw.EventHash, raw.Measured
 	res.Status, res.Reason = judge(raw, exp)
 	if res.Status != reports.Passed && res.Status != reports.Skipped && res.Status != reports.XPass {
 		res.Failure = failureOf(raw, s)

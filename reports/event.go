@@ -136,6 +136,9 @@ type Outcome struct {
 	Virtual     time.Duration `json:"virtualNs,omitempty"`
 	EventHash   string        `json:"eventHash,omitempty"`
 	Repro       string        `json:"repro,omitempty"`
+	// Measured is how long the control plane took, in nanoseconds, by what was
+	// waited for; of backends that wait.
+	Measured map[string]time.Duration `json:"measuredNs,omitempty"`
 }
 
 // Expectation is the line of an expectation file that applied.

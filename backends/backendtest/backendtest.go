@@ -25,7 +25,7 @@ func Run(t *testing.T, b backends.Backend) {
 		{"capabilities and features are named", nil, namesThings},
 		{"bad requests are usage errors", nil, refusesNonsense},
 		{"refusals of the control plane carry their code", []backends.Capability{backends.NATNetwork}, refusesDocuments},
-		{"what is sent is observed once at every point", []backends.Capability{backends.NATNetwork}, observes},
+		{"what is sent is observed once at every point", []backends.Capability{backends.NATNetwork, backends.Wires}, observes},
 		{"time passes by Advance", nil, advances},
 		{"drops have a reason and a place", []backends.Capability{backends.NATNetwork, backends.DropReasons, backends.RawFrames}, dropsByName},
 		{"a packet can be traced", []backends.Capability{backends.TransparentNetwork, backends.PacketTrace}, traces},

@@ -40,8 +40,8 @@ const needsWindows = "backend hns needs Windows with the Host Networking Service
 
 // machine is what a world of this machine is made of.
 type machine interface {
-	capabilities() []backends.Capability
-	whyNot(backends.Capability) string
+	capabilities(Options) []backends.Capability
+	whyNot(backends.Capability, Options) string
 	dropNames() []string // nil: not known
 	// version is that of the HNS that worlds of a profile talk to.
 	version(profile string) (v hcn.HNSVersion, osBuild int, err error)
@@ -49,21 +49,21 @@ type machine interface {
 }
 
 // Capabilities are those of the machine; none where it cannot have worlds.
-func (Backend) Capabilities() []backends.Capability {
+func (b Backend) Capabilities() []backends.Capability {
 	m, err := thisMachine()
 	if err != nil {
 		return nil
 	}
-	return m.capabilities()
+	return m.capabilities(b.Options)
 }
 
 // WhyNot says what is missing.
-func (Backend) WhyNot(c backends.Capability) string {
+func (b Backend) WhyNot(c backends.Capability) string {
 	m, err := thisMachine()
 	if err != nil {
 		return err.Error()
 	}
-	return m.whyNot(c)
+	return m.whyNot(c, b.Options)
 }
 
 // DropNames are the drop reasons of the machine, where it knows all of them.
@@ -127,6 +127,17 @@ func (b Backend) Open(ctx context.Context, cfg backends.WorldConfig) (backends.W
 		return nil, &backends.UnsupportedError{Msg: err.Error()}
 	}
 	return m.open(ctx, cfg, b.Options)
+}
+
+// OneAtATime reports whether worlds share this machine, so that there can be
+// but one at a time.
+func OneAtATime() bool {
+	m, err := thisMachine()
+	if err != nil {
+		return false
+	}
+	_, many := m.(*standIn)
+	return !many
 }
 
 // without is a list without some of its elements.

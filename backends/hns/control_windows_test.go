@@ -111,6 +111,7 @@ func TestOurDocumentsAreHcsshims(t *testing.T) {
 		"query":     {defaultQuery, &hcsshim.HostComputeQuery{}},
 		"namespace": {hostNamespace, &hcsshim.HostComputeNamespace{}},
 		"join":      {string(joinRequest("Add", "e1")), &hcsshim.ModifyNamespaceSettingRequest{}},
+		"container": {string(containerRequest("Add", "c1")), &hcsshim.ModifyNamespaceSettingRequest{}},
 	} {
 		dec := json.NewDecoder(strings.NewReader(d.text))
 		dec.DisallowUnknownFields()

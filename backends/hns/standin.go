@@ -56,11 +56,11 @@ func newStandIn(addr, token string, hns control) (*standIn, error) {
 	return s, err
 }
 
-func (s *standIn) capabilities() []backends.Capability { return s.client.Capabilities() }
+func (s *standIn) capabilities(Options) []backends.Capability { return s.client.Capabilities() }
 
 func (s *standIn) dropNames() []string { return s.client.DropNames() }
 
-func (s *standIn) whyNot(backends.Capability) string {
+func (s *standIn) whyNot(backends.Capability, Options) string {
 	return "the stand-in's probe service does not offer it"
 }
 

@@ -120,7 +120,7 @@ func (w wireControl) version() (v hcn.HNSVersion, err error) {
 type onMachine struct{ m machine }
 
 func (b onMachine) Name() string                        { return "hns" }
-func (b onMachine) Capabilities() []backends.Capability { return b.m.capabilities() }
+func (b onMachine) Capabilities() []backends.Capability { return b.m.capabilities(Options{}) }
 func (b onMachine) Features(profile string) (backends.FeatureSet, error) {
 	p, err := hcn.ProfileByName(profile)
 	if err != nil {

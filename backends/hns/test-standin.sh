@@ -18,7 +18,7 @@ GOOS=windows GOARCH=amd64 CGO_ENABLED=0 "$go" build -trimpath -o "$out/hnsim.exe
 GOOS=windows GOARCH=amd64 CGO_ENABLED=0 "$go" test -c -trimpath -o "$out/hns.test.exe" ./backends/hns
 
 echo "hcsshim's types and the call layer under wine"
-(cd backends/hns && "$out/hnsim" exec -q --probes -- "$out/hns.test.exe" -test.v) >"$out/types.txt" 2>&1 || { cat "$out/types.txt"; exit 1; }
+(cd backends/hns && "$out/hnsim" exec -q --probes -- "$out/hns.test.exe" -test.v -test.run '^(TestRealCallLayer|TestOurDocumentsAreHcsshims|TestFeaturesAreHcsshims|TestRefusals|TestTagsStandInNamesOnly)$') >"$out/types.txt" 2>&1 || { cat "$out/types.txt"; exit 1; }
 if ! grep -q '^--- PASS: TestRealCallLayer' "$out/types.txt"; then
 	cat "$out/types.txt"
 	echo "the tests of the call layer did not run" >&2

@@ -19,7 +19,7 @@ func (Backend) Name() string { return "linux" }
 // Capabilities are what the kernel's own networking can show.
 func (Backend) Capabilities() []backends.Capability {
 	return []backends.Capability{
-		backends.RawFrames, backends.DropReasons, backends.Knobs,
+		backends.RawFrames, backends.DropReasons, backends.Knobs, backends.Wires,
 		backends.NATNetwork, backends.TransparentNetwork, backends.L2BridgeNetwork, backends.OverlayNetwork,
 		backends.InternalNetwork, backends.PrivateNetwork,
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hnsim/hnsim/backends/hns"
 	"github.com/hnsim/hnsim/backends/linux"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/buildinfo"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
@@ -24,14 +25,19 @@ optional is missing) or FAIL, and how to mend it. Exit code 3 if any fails.
 
 With --clean it looks for what a killed run of the linux backend could have left behind
 instead (processes, devices, rules of nftables, half written files), removes it and says
-what it was. Exit code 3 if something could not be removed.
+what it was; with --backend hns, for what earlier runs have left on this machine's HNS,
+by the tag in its name or in the journal of its run. Exit code 3 if something could not
+be removed.
 
 With --testbed the test bed is checked instead: whether its agents connect, what their
 backends can and their roles need, roles that exclude each other, clocks, and whether
 frames cross the wires between them.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if clean {
+			switch {
+			case clean && backend == "hns":
+				return a.cleanHNS()
+			case clean:
 				return a.clean(out)
 			}
 			checks, err := a.examine(c.Context(), backend, profile, out, bed)
@@ -49,7 +55,7 @@ frames cross the wires between them.`,
 			return err
 		},
 	}
-	c.Flags().StringVar(&backend, "backend", "sim", "`name` of the backend to check: sim, linux")
+	c.Flags().StringVar(&backend, "backend", "sim", "`name` of the backend to check: sim, linux, hns")
 	c.Flags().StringVar(&bed, "testbed", "", "test bed `file` to check instead")
 	c.Flags().StringVar(&profile, "profile", defaultProfile, "build `profile` to open a world with")
 	c.Flags().StringVar(&out, "out", "hnsim-out", "`folder` that run would write to")
@@ -70,7 +76,11 @@ func (a *app) examine(ctx context.Context, backend, profile, out, bed string) ([
 		return nil, err
 	}
 	probe := health.Probe{Backend: b, Profile: profile, Out: out, Now: a.now, Version: buildinfo.Version()}
-	return probe.Run(ctx), nil
+	checks := probe.Run(ctx)
+	if b.Name() == "hns" && hns.Check() == "" {
+		checks = append(checks, leftovers())
+	}
+	return checks, nil
 }
 
 // removal is a leftover and what became of it.

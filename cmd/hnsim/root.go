@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/backends/hns"
 	"github.com/hnsim/hnsim/backends/replay"
 	"github.com/hnsim/hnsim/backends/simulated"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
@@ -77,7 +78,7 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVarP(&a.opts.quiet, "quiet", "q", false, "say nothing but results")
 	flags.BoolVarP(&a.opts.verbose, "verbose", "v", false, "say more: every scenario, every trace")
 	root.SetHelpCommand(helpCmd())
-	root.AddCommand(a.runCmd(), a.listCmd(), a.explainCmd(), a.traceCmd(), a.diffCmd(), a.benchCmd(), a.fuzzCmd(), a.reachCmd(), a.validateCmd(), a.serveCmd(), a.execCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd(), a.docsCmd())
+	root.AddCommand(a.runCmd(), a.listCmd(), a.explainCmd(), a.traceCmd(), a.diffCmd(), a.benchCmd(), a.fuzzCmd(), a.reachCmd(), a.validateCmd(), a.serveCmd(), a.execCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd(), a.docsCmd(), a.probeCmd())
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.AddCommand(a.agentCmd(), a.collectCmd(), a.importCmd())
 	sayUsage(root)
@@ -194,6 +195,7 @@ type worldFlags struct {
 	programs         []string
 	dlls             string
 	testbed          string
+	hns              hnsFlags
 }
 
 func (w *worldFlags) add(flags *pflag.FlagSet) {
@@ -206,6 +208,7 @@ func (w *worldFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&w.noFlowCache, "no-flow-cache", false, "switch the unified flow tables off; results must not change")
 	flags.StringArrayVar(&w.programs, "programs", nil, "`folder` with the programs of exec lines; repeatable")
 	flags.StringVar(&w.dlls, "dlls", "", "`folder` with the DLLs for exec lines; empty builds them from this program's own sources, once")
+	w.hns.add(flags)
 }
 
 // config is the part of a run's configuration that worldFlags hold.
@@ -223,6 +226,13 @@ func (a *app) config(w *worldFlags) (conformance.Config, error) {
 	if model, ok := b.(simulated.Backend); ok {
 		model.DLLs = w.dlls
 		b = model
+	}
+	if real, ok := b.(hns.Backend); ok {
+		if why := hns.Check(); why != "" {
+			return conformance.Config{}, exit.With(exit.NotTested, errors.New(why))
+		}
+		real.Options = w.hns.options(a)
+		b = real
 	}
 	cfg := conformance.Config{Backend: b, BackendName: w.backend, Profile: w.profile, Seed: w.seed, NoFlowCache: w.noFlowCache, Programs: w.programs, Now: a.now}
 	if r, ok := b.(*replay.Backend); ok {

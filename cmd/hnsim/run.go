@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hnsim/hnsim/backends/hns"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/buildinfo"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/terminal"
@@ -64,6 +65,7 @@ and summary.md.`,
 	}
 	flags := c.Flags()
 	f.worldFlags.add(flags)
+	f.hns.addDryRun(flags)
 	flags.StringVar(&f.label, "label", "", "run those whose labels match this `filter` only")
 	flags.StringArrayVar(&f.skip, "skip", nil, "`selector` of what to leave out; repeatable")
 	flags.StringVar(&f.shard, "shard", "", "run one part of n: `i/n`")
@@ -88,6 +90,9 @@ func (a *app) runRun(c *cobra.Command, args []string, f *runFlags) error {
 	}
 	if ended, err := a.isolated(c.Context(), cfg.Backend.Name()); ended {
 		return err
+	}
+	if f.hns.dryRun {
+		return a.rehearse(c.Context(), cfg)
 	}
 	runner, finish, err := a.recordedRunner(cfg, f.record)
 	if err != nil {
@@ -124,6 +129,12 @@ func (a *app) runConfig(args []string, f *runFlags) (conformance.Config, error) 
 	}
 	if f.stopOn != "" && f.stopOn != "fail" {
 		return cfg, fmt.Errorf("--stop-on is %q: expected fail", f.stopOn)
+	}
+	if err := f.hns.check(cfg.Backend.Name()); err != nil {
+		return cfg, err
+	}
+	if f.parallel == 0 && cfg.Backend.Name() == "hns" && hns.OneAtATime() {
+		f.parallel = 1 // worlds would wait for the machine while their time runs
 	}
 	if f.parallel < 0 {
 		return cfg, fmt.Errorf("--parallel is %d: expected a positive number, or 0", f.parallel)

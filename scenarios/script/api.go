@@ -147,7 +147,9 @@ type Result struct {
 	Observations []backends.Observation
 	Log          string // what the script did, line by line
 	Metrics      map[string]int64
-	Rewritten    []byte // with Options.Update, if a golden text changed: the new file
+	// Measured are the world's own measurements, of those that have some.
+	Measured  map[string]time.Duration
+	Rewritten []byte // with Options.Update, if a golden text changed: the new file
 }
 
 // Name is the id with the variant.

@@ -40,6 +40,7 @@ type stumble struct {
 var watching = []string{
 	"capability:" + string(backends.DropReasons),
 	"capability:" + string(backends.PacketTrace),
+	wiresNeeded,
 }
 
 // unmetBy is the reason why the backend cannot carry out the scenario, even if

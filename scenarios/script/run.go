@@ -321,6 +321,9 @@ func (r *run) collect(res *Result) {
 	res.Virtual = r.world.Now()
 	res.EventHash = r.world.EventHash()
 	res.Observations = append([]backends.Observation(nil), r.world.Observations()...)
+	if m, ok := r.world.(backends.Measurer); ok {
+		res.Measured = m.Measurements()
+	}
 	res.Metrics = map[string]int64{"stimuli": r.stimuli, "observations": int64(len(res.Observations))}
 	for i := range res.Observations {
 		res.Metrics[string(res.Observations[i].Kind)]++

@@ -27,6 +27,7 @@ var expectWords = []*word{
 		summary: "what crossed the wire of a node since the last stimulus",
 		detail:  []string{"tx, which is the default, is what left the node. With a second node the same frame must have reached that node's wire. wire none looks at both directions unless one is named."},
 		example: "wire h1 h2 vxlan vni=4096 ip 10.127.130.35>10.127.130.38 inner udp *:40000 > *:53",
+		needs:   []string{wiresNeeded},
 		parse:   parseWire,
 	},
 	{
@@ -48,6 +49,9 @@ var expectWords = []*word{
 		parse:   parseCount,
 	},
 }
+
+// wiresNeeded is what follows from looking at wires.
+const wiresNeeded = "capability:" + string(backends.Wires)
 
 // point is where a frame was seen.
 type point struct {
@@ -204,6 +208,7 @@ func parseCount(p *parser) op {
 	var pt point
 	switch {
 	case p.accept("wire"):
+		p.sc.need(wiresNeeded)
 		pt = p.wirePoint(true)
 	case p.accept("drop"):
 		pt = point{kind: backends.DroppedAt}
