@@ -2,7 +2,9 @@ package simulated
 
 import (
 	"fmt"
+	"net/netip"
 
+	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/sim"
 	"github.com/hnsim/hnsim/sim/fabric"
 	"github.com/hnsim/hnsim/sim/hcn"
@@ -143,6 +145,9 @@ func routedVNIs(n *hns.Network) []uint32 {
 // its own.
 func (r *recorder) checkCrossing(c fabric.Crossing) {
 	nd := r.w.nodes[c.Host]
+	if nd != nil && nd.kind == backends.PhysicalNode {
+		r.checkTenants(c)
+	}
 	if nd == nil || nd.host == nil {
 		return
 	}
@@ -168,6 +173,64 @@ func (r *recorder) checkCrossing(c fabric.Crossing) {
 	if why != "" {
 		r.violation(isolationInvariant, "host %s, switch %s: %s: %s", c.Host, c.Switch.Config.Name, why, wire.Summary(c.Left))
 	}
+}
+
+// checkTenants holds that a physical host's switch joins no machines of
+// different virtual networks, and that nothing enters or leaves one under the
+// VSID of another (rule SDN-05).
+func (r *recorder) checkTenants(c fabric.Crossing) {
+	from, to := portZone(c, c.In), portZone(c, c.Out)
+	// A machine may have tunnels of its own: those of the provider network have
+	// the host's addresses.
+	if t, src, _, ok := tunnelID(c.Left); ok && c.Out == c.Switch.Wire && from != 0 && r.isProvider(c.Host, src) {
+		to = t
+	}
+	if t, _, dst, ok := tunnelID(c.Entered); ok && c.In == c.Switch.Wire && to != 0 && r.isProvider(c.Host, dst) {
+		from = t
+	}
+	if from == 0 || to == 0 || from == to || r.w.sim.Controller().SameNetwork(from, to) {
+		return
+	}
+	r.violation(isolationInvariant, "host %s: a machine of VSID %d reaches VSID %d of another network: %s", c.Host, from, to, wire.Summary(c.Left))
+}
+
+func portZone(c fabric.Crossing, id vfp.PortID) uint32 {
+	for i := range c.Switch.Config.Ports {
+		if p := &c.Switch.Config.Ports[i]; p.ID == id {
+			return p.Zone
+		}
+	}
+	return 0
+}
+
+// tunnelID is the VNI or VSID of an encapsulated frame, with its outer addresses.
+func tunnelID(frame []byte) (id uint32, src, dst netip.Addr, ok bool) {
+	var m wire.Meta
+	wire.Parse(frame, &m)
+	if !m.IsIP() {
+		return 0, src, dst, false
+	}
+	t, ok := wire.ParseNVGRE(frame, &m)
+	if m.Proto == wire.ProtoUDP && m.DstPort == wire.VXLANPort {
+		t, ok = wire.ParseVXLAN(frame, &m)
+	}
+	return t.VNI, m.Src(frame), m.Dst(frame), ok
+}
+
+// isProvider reports whether a is a provider address of the host.
+func (r *recorder) isProvider(host string, a netip.Addr) bool {
+	nd := r.w.nodes[host+paSuffix]
+	if nd == nil {
+		return false
+	}
+	for _, i := range nd.stack().Interfaces() {
+		for _, p := range i.Addrs() {
+			if p.Addr() == a {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // leaving says what is wrong with a frame of an endpoint on the wire.

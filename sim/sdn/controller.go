@@ -27,6 +27,22 @@ func New(apply func(*Model) error) *Controller {
 // Model is what the documents amount to.
 func (c *Controller) Model() *Model { return c.model }
 
+// SameNetwork reports whether two VSIDs belong to one virtual network.
+func (c *Controller) SameNetwork(a, b uint32) bool {
+	for _, n := range c.model.Networks {
+		found := 0
+		for _, s := range n.Subnets {
+			if s.VSID == a || s.VSID == b {
+				found++
+			}
+		}
+		if found == 2 {
+			return true
+		}
+	}
+	return false
+}
+
 // Put creates or replaces a resource, or an element of one that has a path of
 // its own, and returns the document as it is kept.
 func (c *Controller) Put(path string, body []byte) ([]byte, error) {

@@ -18,6 +18,11 @@
 // happens to the set of backends (LB-06), and lives as long as its backend is
 // listed, in use or draining (LB-08).
 //
+// Tenant networks have the same idea in two places (rules SDN-13 to SDN-18): a
+// multiplexer (MuxLayers) picks the machine for a flow and tunnels the packet to
+// its host as it is; the machine's port (TenantLayers) translates it, and the
+// answer on its direct way back.
+//
 // Not modelled: a way to tell apart the replies of two flows of one client that
 // have source port and backend in common. To two virtual addresses the second
 // flow is refused (NatPoolExhausted); to the backend itself its answers bear the
