@@ -160,10 +160,19 @@ func (x *Express) burst(s *hostSwitch, pkts []vfp.Packet) bool {
 		return false
 	}
 	port, how := vfp.PortID(0), NoExit
+	var stack *hostIface
 	for i := range pkts {
 		p := &pkts[i]
 		if p.OutPort != port || i == 0 {
 			port, how = p.OutPort, x.exit(s, p.OutPort)
+			stack = s.behind[port]
+			if stack != nil && stack.Compartment != HostCompartment {
+				stack = nil
+			}
+		}
+		if stack != nil && x.advance(first+i, stack, p) {
+			s.tally.delivered++
+			continue
 		}
 		if how == NoExit || how == ByWire && x.h.nic.admit(p.Bytes()) != vfp.DropNone {
 			s.Deliver(x.batch.Now, port, p)
@@ -171,6 +180,21 @@ func (x *Express) burst(s *hostSwitch, pkts []vfp.Packet) bool {
 		}
 		s.tally.delivered++
 		x.leaves(first+i, how)
+	}
+	return true
+}
+
+// advance routes a packet of the batch through the host's stack without moving
+// it, if the stack knows its way.
+func (x *Express) advance(i int, to *hostIface, p *vfp.Packet) bool {
+	out := to.iface.Advance(x.batch.Now, p)
+	switch {
+	case out == nil:
+		return false
+	case out.Name() == x.h.cfg.Adapter && x.h.nic.cfg.VLAN == 0 && x.h.nic.admit(p.Bytes()) == vfp.DropNone && x.h.uplinkSwitch() == nil:
+		x.leaves(i, ByWire)
+	default:
+		out.Transmit(x.batch.Now, p.Bytes(), p.ID)
 	}
 	return true
 }

@@ -55,6 +55,7 @@ type Host struct {
 	lost         []error // what the ledgers of switches that are gone did not account for
 	vms          map[string]*vmCable
 	express      *Express
+	insides      [2]insideMemo
 }
 
 type ifaceKey struct {
@@ -131,7 +132,7 @@ func (h *Host) Switch(name string) *vswitch.Switch {
 
 func (h *Host) newCompartment(id uint32, ports *vfp.PortSpace) *Compartment {
 	cfg := h.cfg.StackOptions
-	cfg.Name = h.cfg.Name
+	cfg.Name, cfg.NoWays = h.cfg.Name, h.cfg.NoFlowCache
 	if id != HostCompartment {
 		cfg.Name = fmt.Sprintf("%s#%d", h.cfg.Name, id)
 	}

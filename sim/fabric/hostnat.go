@@ -79,6 +79,17 @@ func (h *Host) hooks() ipstack.Hooks {
 			}
 			return h.verdict(now, in, p, h.nat.Outbound(now, p, src), false)
 		},
+		Forwarding: func(now int64, in, out *ipstack.Interface, src netip.Addr, p *vfp.Packet) bool {
+			switch {
+			case h.local != nil && len(h.local.open) > 0:
+				return false
+			case h.prog.NAT == nil || !h.inside(in) || !h.internal(p.Meta.Src(p.Bytes())):
+				return true
+			case h.inside(out):
+				return false
+			}
+			return h.nat.OutboundKnown(now, p, src)
+		},
 		Output: func(now int64, _ *ipstack.Interface, _ netip.Addr, p *vfp.Packet) ipstack.Verdict {
 			if h.local.redirect(now, p) || h.prog.NAT == nil {
 				return ipstack.Accept()
@@ -100,6 +111,26 @@ func (h *Host) natSide(i *ipstack.Interface) bool {
 		}
 	}
 	return false
+}
+
+// insideMemo is an answer of natSide.
+type insideMemo struct {
+	iface *ipstack.Interface
+	epoch uint64
+	prog  *HostProgram
+	is    bool
+}
+
+// inside is natSide, remembered for two interfaces.
+func (h *Host) inside(i *ipstack.Interface) bool {
+	epoch := h.Stack().Epoch()
+	for n := range h.insides {
+		if m := &h.insides[n]; m.iface == i && m.epoch == epoch && m.prog == h.prog {
+			return m.is
+		}
+	}
+	h.insides[0], h.insides[1] = insideMemo{i, epoch, h.prog, h.natSide(i)}, h.insides[0]
+	return h.insides[0].is
 }
 
 func (h *Host) internal(a netip.Addr) bool {

@@ -1,48 +1,42 @@
 package vfp
 
-import (
-	"math/bits"
-	"unsafe"
-)
+import "unsafe"
 
-// An arena holds values by number, in chunks that never move: a pointer to a
-// value stays good. Chunks double in size up to maxChunk, so that a port with
-// few flows is small, and one with many has memory in large pieces, which new
+// An arena holds values by number, in pages. The first page doubles until it is
+// full, so that a port with few flows is small; from then on a pointer to a
+// value stays good. Many values have their pages in large pieces, which new
 // values take one at a time.
-type arena[E any] struct{ chunks [][]E }
+type arena[E any] struct{ pages [][]E }
 
 const (
-	minChunkBits = 4
-	maxChunkBits = 12
-	minChunk     = 1 << minChunkBits
-	maxChunk     = 1 << maxChunkBits
-	// chunkSteps is the number of chunks that are smaller than maxChunk.
-	chunkSteps = maxChunkBits - minChunkBits
+	sheetBits = 8
+	sheetLen  = 1 << sheetBits
+	firstPage = 16
+	bulkPages = 16 // pages of a piece, when there are as many already
 )
 
-// place is where value id lies: the chunk and its index there.
-func place(id uint32) (chunk, at uint32) {
-	n := id + minChunk
-	if n < 2*maxChunk {
-		k := uint32(bits.Len32(n)) - 1
-		return k - minChunkBits, n - 1<<k
-	}
-	return chunkSteps - 1 + n>>maxChunkBits, n & (maxChunk - 1)
-}
-
 // at is the value with a number below that of the last grow.
-func (a *arena[E]) at(id uint32) *E {
-	c, i := place(id)
-	return &a.chunks[c][i]
-}
+func (a *arena[E]) at(id uint32) *E { return &a.pages[id>>sheetBits][id&(sheetLen-1)] }
 
 // grow makes room for value id, which is the next after the last one.
 func (a *arena[E]) grow(id uint32) {
-	c, _ := place(id)
-	if int(c) < len(a.chunks) {
-		return
+	page := int(id >> sheetBits)
+	switch {
+	case page < len(a.pages) && int(id&(sheetLen-1)) < len(a.pages[page]):
+	case page < len(a.pages):
+		first := make([]E, 2*len(a.pages[0]))
+		copy(first, a.pages[0])
+		a.pages[0] = first
+	case page == 0:
+		a.pages = append(a.pages, make([]E, firstPage))
+	case page < bulkPages:
+		a.pages = append(a.pages, make([]E, sheetLen))
+	default:
+		piece := newHuge[E](bulkPages * sheetLen)
+		for ; len(piece) > 0; piece = piece[sheetLen:] {
+			a.pages = append(a.pages, piece[:sheetLen:sheetLen])
+		}
 	}
-	a.chunks = append(a.chunks, newHuge[E](minChunk<<min(c, chunkSteps)))
 }
 
 // newHuge is make([]E, n) with large pages if it is long.

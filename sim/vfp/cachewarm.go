@@ -41,7 +41,7 @@ func (c *Cache) Warm(keys []Key) {
 		}
 	}
 	lines.prefetch()
-	if c.store.live == 0 {
+	if c.store.live < warmAt {
 		return
 	}
 	for i := range keys {

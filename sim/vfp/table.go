@@ -1,7 +1,7 @@
 package vfp
 
-// A Table is a bounded hash table for flows. Entries lie in an arena and never
-// move, so a pointer to an entry stays good while it lives.
+// A Table is a bounded hash table for flows. Entries lie in an arena: a pointer
+// to one of the first stays good until the next Insert, others while they live.
 //
 // Not safe for concurrent use. Order of entries is that of their identifiers,
 // which follow from the sequence of operations alone.

@@ -128,6 +128,22 @@ func (n *NAT) Outbound(now int64, p *vfp.Packet, ext netip.Addr) Result {
 	return n.process(now, p, hookOut, wire.Addr4(ext))
 }
 
+// OutboundKnown is Outbound for a whole TCP or UDP packet of a session that
+// there is. It reports false, and has done nothing, if there is more to decide.
+func (n *NAT) OutboundKnown(now int64, p *vfp.Packet, ext netip.Addr) bool {
+	m := &p.Meta
+	if !m.IsIPv4 || !m.HasL4 || m.Fragment || m.Proto == wire.ProtoICMP || n.cfg.TCPSeqCheck {
+		return false
+	}
+	d, ok := n.known(now, p, m.Key4(p.Bytes(), uint32(hookOut)), wire.Addr4(ext))
+	if !ok {
+		return false
+	}
+	n.rewrite(p, &d, hookOut)
+	n.finish(p, hookOut, &d)
+	return true
+}
+
 // Inbound translates a packet that has arrived for ext, an address of the
 // host, from outside. NotMine means that the host stack decides.
 func (n *NAT) Inbound(now int64, p *vfp.Packet, ext netip.Addr) Result {

@@ -47,6 +47,11 @@ type Hooks struct {
 	// and MTU have been dealt with: errors about them quote the packet as it
 	// came in (rules NAT-17, NAT-52).
 	PostRouting func(now int64, in, out *Interface, src netip.Addr, p *vfp.Packet) Verdict
+	// Forwarding stands for PreRouting and PostRouting where the stack knows the
+	// way of a packet already: it does what both would do together, or reports
+	// false and has done nothing. Without it, a stack with one of the others
+	// forgets every way.
+	Forwarding func(now int64, in, out *Interface, src netip.Addr, p *vfp.Packet) bool
 	// Output sees every packet that begins in this stack, those to its own
 	// addresses included: out is then the loopback.
 	Output func(now int64, out *Interface, src netip.Addr, p *vfp.Packet) Verdict

@@ -68,6 +68,7 @@ func (s *Stack) AddInterface(cfg InterfaceConfig) (*Interface, error) {
 		_ = i.AddAddr(netip.PrefixFrom(linkLocal(cfg.MAC), 64))
 	}
 	s.ifaces = append(s.ifaces, i)
+	s.changed()
 	return i, nil
 }
 
@@ -104,6 +105,7 @@ func (s *Stack) RemoveInterface(now int64, name string) {
 	for n, o := range s.ifaces {
 		if o == i {
 			s.ifaces = append(s.ifaces[:n:n], s.ifaces[n+1:]...)
+			s.changed()
 			break
 		}
 	}
@@ -136,6 +138,7 @@ func (i *Interface) SetMTU(mtu int) {
 		mtu = defaultMTU
 	}
 	i.cfg.MTU = mtu
+	i.s.changed()
 }
 
 // Up reports whether the interface takes part in anything.
@@ -143,14 +146,23 @@ func (i *Interface) Up() bool { return !i.cfg.Down && !i.gone }
 
 // SetUp switches the interface. Addresses and routes stay; routes through an
 // interface that is down are passed over.
-func (i *Interface) SetUp(up bool) { i.cfg.Down = !up }
+func (i *Interface) SetUp(up bool) {
+	i.cfg.Down = !up
+	i.s.changed()
+}
 
 // SetForwarding lets packets be routed between this interface and others that
 // forward (rule L2B-11).
-func (i *Interface) SetForwarding(on bool) { i.cfg.Forwarding = on }
+func (i *Interface) SetForwarding(on bool) {
+	i.cfg.Forwarding = on
+	i.s.changed()
+}
 
 // SetMAC changes the hardware address. Addresses stay, the link-local one too.
-func (i *Interface) SetMAC(m wire.MAC) { i.cfg.MAC = m }
+func (i *Interface) SetMAC(m wire.MAC) {
+	i.cfg.MAC = m
+	i.s.changed()
+}
 
 // IsLoopback reports whether nothing leaves the stack here.
 func (i *Interface) IsLoopback() bool { return i.lo }
@@ -178,6 +190,7 @@ func (i *Interface) AddAddr(p netip.Prefix) error {
 		i.s.own[a] = i
 	}
 	i.addrs = append(i.addrs, netip.PrefixFrom(a, p.Bits()))
+	i.s.changed()
 	i.s.addConnected(i, p.Masked())
 	return nil
 }
@@ -191,6 +204,7 @@ func (i *Interface) RemoveAddr(a netip.Addr) {
 			continue
 		}
 		i.addrs = append(i.addrs[:n:n], i.addrs[n+1:]...)
+		i.s.changed()
 		if i.s.own[a] == i {
 			delete(i.s.own, a)
 			i.s.reclaim(a)

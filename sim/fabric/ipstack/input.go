@@ -23,6 +23,7 @@ func (i *Interface) Receive(now int64, frame []byte, id uint64) {
 	}
 	switch {
 	case i.tapped(now, p):
+	case s.goesOn(now, i, p):
 	case p.Meta.IsARP:
 		s.arpInput(now, i, p)
 	case p.Meta.IsIPv6 && i.cfg.NoIPv6:
@@ -123,6 +124,7 @@ func (s *Stack) forward(now int64, in *Interface, p, orig *vfp.Packet) {
 	if !s.fits(now, in, out, p, orig) {
 		return
 	}
+	s.learnWay(in, out, src, p, orig)
 	wire.DecTTL(p.Bytes(), &p.Meta, 1)
 	if f := s.cfg.Hooks.PostRouting; f != nil {
 		switch v := f(now, in, out, src, p); v.kind {

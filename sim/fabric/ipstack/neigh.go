@@ -202,6 +202,7 @@ func (s *Stack) Probe(now int64, iface string, addr netip.Addr) (*Probe, error) 
 	}
 	p := new(Probe)
 	n.mac = wire.MAC{}
+	s.changed()
 	n.probes = append(n.probes, p)
 	s.ask(now, n)
 	return p, nil
@@ -247,6 +248,7 @@ func (s *Stack) askAgain(now int64, n *neighbor) {
 // resolved enters the address and sends what waited for it.
 func (s *Stack) resolved(now int64, n *neighbor, mac wire.MAC) {
 	n.mac = mac
+	s.changed()
 	if n.timer != nil {
 		n.timer.Stop()
 		n.timer = nil
@@ -267,6 +269,7 @@ func (s *Stack) resolved(now int64, n *neighbor, mac wire.MAC) {
 // unresolved gives up: the entry goes, so that the next packet asks anew.
 func (s *Stack) unresolved(now int64, n *neighbor) {
 	delete(s.neigh, n.key)
+	s.changed()
 	if n.timer != nil {
 		n.timer.Stop()
 		n.timer = nil

@@ -165,6 +165,7 @@ func (s *Stack) insertRoute(r route) {
 	s.routes = append(s.routes, route{})
 	copy(s.routes[at+1:], s.routes[at:])
 	s.routes[at] = r
+	s.changed()
 }
 
 func (s *Stack) addConnected(i *Interface, dst netip.Prefix) {
@@ -193,4 +194,5 @@ func (s *Stack) keepRoutes(keep func(*route) bool) {
 	}
 	clear(s.routes[len(kept):])
 	s.routes = kept
+	s.changed()
 }

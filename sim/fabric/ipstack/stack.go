@@ -44,6 +44,7 @@ type Config struct {
 	NewID    func() uint64 // identities for packets that begin here; nil counts from 1
 	Ports    Ports         // nil: the stack's own port space
 	Hooks    Hooks
+	NoWays   bool // remember no way of a packet: slower, and otherwise the same
 	Observer Observer
 
 	Forwarding  bool  // route between all interfaces (IPEnableRouter)
@@ -79,6 +80,10 @@ type Stack struct {
 	echoes  []*Echo
 
 	redirect Redirector // nil: connections go where they say
+
+	// What has been forwarded lately; see ways.go.
+	ways  [numWays]way
+	epoch uint64
 
 	free  []*vfp.Packet
 	drops vfp.DropCounters
@@ -121,14 +126,20 @@ func New(cfg Config) *Stack {
 func (s *Stack) Name() string { return s.cfg.Name }
 
 // SetHooks replaces the hooks; packets under way meet the new ones.
-func (s *Stack) SetHooks(h Hooks) { s.cfg.Hooks = h }
+func (s *Stack) SetHooks(h Hooks) {
+	s.cfg.Hooks = h
+	s.changed()
+}
 
 // SetObserver replaces the observer.
 func (s *Stack) SetObserver(o Observer) { s.cfg.Observer = o }
 
 // SetForwarding switches routing between all interfaces; with it off,
 // interfaces can still route among each other (Interface.SetForwarding).
-func (s *Stack) SetForwarding(on bool) { s.cfg.Forwarding = on }
+func (s *Stack) SetForwarding(on bool) {
+	s.cfg.Forwarding = on
+	s.changed()
+}
 
 // SetEchoReply switches answers to echo requests.
 func (s *Stack) SetEchoReply(on bool) { s.cfg.NoEchoReply = !on }
