@@ -54,7 +54,7 @@ func (h *Host) hooks() ipstack.Hooks {
 			if h.local.restore(now, p) || h.prog.NAT == nil {
 				return ipstack.Accept()
 			}
-			inside := h.natSide(in)
+			inside := h.inside(in)
 			if inside && p.Meta.IsIPv6 {
 				return ipstack.DropWith(vfp.DropNatNoIPv6) // rule NAT-07
 			}
@@ -68,10 +68,10 @@ func (h *Host) hooks() ipstack.Hooks {
 			return h.verdict(now, in, p, h.nat.Inbound(now, p, dst), true)
 		},
 		PostRouting: func(now int64, in, out *ipstack.Interface, src netip.Addr, p *vfp.Packet) ipstack.Verdict {
-			if h.prog.NAT == nil || !h.natSide(in) || !h.internal(p.Meta.Src(p.Bytes())) {
+			if h.prog.NAT == nil || !h.inside(in) || !h.internal(p.Meta.Src(p.Bytes())) {
 				return ipstack.Accept()
 			}
-			if h.natSide(out) {
+			if h.inside(out) {
 				if in == out {
 					return ipstack.Accept()
 				}
@@ -146,16 +146,7 @@ func (h *Host) internal(a netip.Addr) bool {
 }
 
 // owns reports whether a is an address of the host's compartment.
-func (h *Host) owns(a netip.Addr) bool {
-	for _, i := range h.Stack().Interfaces() {
-		for _, p := range i.Addrs() {
-			if p.Addr() == a {
-				return true
-			}
-		}
-	}
-	return false
-}
+func (h *Host) owns(a netip.Addr) bool { return h.Stack().Owns(a) }
 
 // verdict tells the stack what WinNAT decided. Fragments that the packet set
 // free follow it; those that came from outside have not been routed yet and

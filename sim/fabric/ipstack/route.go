@@ -154,6 +154,10 @@ func (s *Stack) isOwn(a netip.Addr) bool {
 	return a.IsLoopback() || s.own[a.WithZone("")] != nil
 }
 
+// Owns reports whether a is an address of one of the interfaces, the loopback
+// not among them.
+func (s *Stack) Owns(a netip.Addr) bool { return s.own[a.WithZone("")] != nil }
+
 func (s *Stack) insertRoute(r route) {
 	at := sort.Search(len(s.routes), func(i int) bool {
 		o := &s.routes[i]

@@ -43,6 +43,9 @@ func (s *Stack) learnWay(in, out *Interface, src netip.Addr, p, orig *vfp.Packet
 	}
 	b := p.Bytes()
 	from, to := binary.BigEndian.Uint32(b[26:]), binary.BigEndian.Uint32(b[30:])
+	if w := s.wayOf(from, to); w.src == from && w.dst == to && w.in == in && w.epoch == s.epoch {
+		return
+	}
 	if o := orig.Bytes(); binary.BigEndian.Uint32(o[26:]) != from || binary.BigEndian.Uint32(o[30:]) != to {
 		return // a hook has changed it
 	}
