@@ -169,6 +169,9 @@ func (x *Express) burst(s *hostSwitch, pkts []vfp.Packet) bool {
 			if stack != nil && stack.Compartment != HostCompartment {
 				stack = nil
 			}
+			if stack != nil && x.h.prog.NAT != nil {
+				x.h.nat.Warm(pkts[i:])
+			}
 		}
 		if stack != nil && x.advance(first+i, stack, p) {
 			s.tally.delivered++

@@ -32,15 +32,15 @@ func (a *arena[E]) grow(id uint32) {
 	case page < bulkPages:
 		a.pages = append(a.pages, make([]E, sheetLen))
 	default:
-		piece := newHuge[E](bulkPages * sheetLen)
+		piece := MakeHuge[E](bulkPages * sheetLen)
 		for ; len(piece) > 0; piece = piece[sheetLen:] {
 			a.pages = append(a.pages, piece[:sheetLen:sheetLen])
 		}
 	}
 }
 
-// newHuge is make([]E, n) with large pages if it is long.
-func newHuge[E any](n int) []E {
+// MakeHuge is make([]E, n) with large pages if it is long.
+func MakeHuge[E any](n int) []E {
 	s := make([]E, n)
 	adviseHuge(unsafe.Pointer(unsafe.SliceData(s)), uintptr(n)*unsafe.Sizeof(s[0]))
 	return s

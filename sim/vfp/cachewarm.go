@@ -14,10 +14,10 @@ func (c *Cache) Warm(keys []Key) {
 	for i := range keys {
 		if k := &keys[i]; k.ok {
 			x := c.indexOf(k)
-			lines.add(unsafe.Pointer(&x.slots[tagOf(k.hash)&x.mask]))
+			lines.Add(unsafe.Pointer(&x.slots[tagOf(k.hash)&x.mask]))
 		}
 	}
-	lines.prefetch()
+	lines.Prefetch()
 	for i := range keys {
 		k := &keys[i]
 		if !k.ok {
@@ -31,16 +31,16 @@ func (c *Cache) Warm(keys []Key) {
 		case k.hint == 0:
 		case k.v6:
 			n := unsafe.Pointer(c.v6.node(k.hint - 1))
-			lines.add(n)
-			lines.add(unsafe.Add(n, lineSize))
-			lines.add(unsafe.Add(n, 2*lineSize))
+			lines.Add(n)
+			lines.Add(unsafe.Add(n, lineSize))
+			lines.Add(unsafe.Add(n, 2*lineSize))
 		default:
 			n := unsafe.Pointer(c.v4.node(k.hint - 1))
-			lines.add(n)
-			lines.add(unsafe.Add(n, lineSize))
+			lines.Add(n)
+			lines.Add(unsafe.Add(n, lineSize))
 		}
 	}
-	lines.prefetch()
+	lines.Prefetch()
 	if c.store.live < warmAt {
 		return
 	}
@@ -53,17 +53,17 @@ func (c *Cache) Warm(keys []Key) {
 			switch n {
 			case 0, farRuns:
 			case watchRun:
-				lines.add(unsafe.Pointer(c.store.watched(e.refs[i].id)))
+				lines.Add(unsafe.Pointer(c.store.watched(e.refs[i].id)))
 			default:
 				h := unsafe.Pointer(c.store.hot(e.refs[i].id >> 1))
-				lines.add(h)
+				lines.Add(h)
 				if n > 1 {
-					lines.add(unsafe.Add(h, uintptr(n-1)*unsafe.Sizeof(flowHot{})))
+					lines.Add(unsafe.Add(h, uintptr(n-1)*unsafe.Sizeof(flowHot{})))
 				}
 			}
 		}
 	}
-	lines.prefetch()
+	lines.Prefetch()
 }
 
 // warmAt is a number of entries that fit near caches.

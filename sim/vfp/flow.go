@@ -154,7 +154,7 @@ type FlowStore struct {
 	watch     []uint32
 	nextLayer uint32
 	outers    map[Encap]*outer
-	lines     lines // scratch of Cache.Warm
+	lines     Lines // scratch of Cache.Warm
 }
 
 const minWatch = 1 << 10

@@ -63,7 +63,7 @@ func (x *index) grow() {
 		x.move(len(x.old))
 	}
 	x.old, x.moved = x.slots, 0
-	x.slots = newHuge[slot](2 * len(x.old))
+	x.slots = MakeHuge[slot](2 * len(x.old))
 	x.mask = uint32(len(x.slots) - 1)
 }
 

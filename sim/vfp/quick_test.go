@@ -128,11 +128,11 @@ func TestEntriesFillCacheLines(t *testing.T) {
 
 // More lines than there is room for, at addresses of nothing.
 func TestPrefetchTakesAnyAddress(t *testing.T) {
-	var l lines
+	var l Lines
 	for i := range uintptr(3*maxLines + 5) {
-		l.add(unsafe.Add(unsafe.Pointer(nil), i<<20))
+		l.Add(unsafe.Add(unsafe.Pointer(nil), i<<20))
 	}
-	l.prefetch()
+	l.Prefetch()
 	if l.n != 0 {
 		t.Errorf("%d lines wait", l.n)
 	}

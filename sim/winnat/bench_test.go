@@ -144,3 +144,35 @@ func TestASessionFitsACacheLine(t *testing.T) {
 		t.Errorf("%d bytes", size)
 	}
 }
+
+// What Warm looks at need not be a packet, and it changes nothing.
+func TestWarmTakesAnything(t *testing.T) {
+	n := benchNAT(t)
+	ext := place("h1")
+	template := mkFrame("udp cn1:5000>x:53").Bytes()
+	batch := new(vfp.Batch)
+	for i := range 2 * warmAt {
+		flowPacket(&batch.Pkts[0], template, i)
+		n.Outbound(0, &batch.Pkts[0], ext)
+	}
+	before := n.counters
+	for i := range batch.Pkts {
+		flowPacket(&batch.Pkts[i], template, i)
+		batch.Pkts[i].TrimTo(i)
+	}
+	n.Warm(batch.Pkts[:])
+	for i := range batch.Pkts {
+		flowPacket(&batch.Pkts[i], template, i)
+	}
+	if got := testing.AllocsPerRun(10, func() { n.Warm(batch.Pkts[:]) }); got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+	if n.counters != before {
+		t.Error("it counts")
+	}
+	for i := range batch.Pkts {
+		if p := &batch.Pkts[i]; p.Parse() != wire.OK || !n.OutboundKnown(0, p, ext) || wire.VerifyChecksums(p.Bytes()) != nil {
+			t.Errorf("flow %d is not known", i)
+		}
+	}
+}

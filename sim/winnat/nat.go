@@ -56,6 +56,7 @@ type NAT struct {
 
 	frags    fragments
 	lastIPID uint16
+	lines    vfp.Lines // scratch of Warm
 	counters Counters
 }
 

@@ -1,6 +1,9 @@
 package winnat
 
-import "github.com/hnsim/hnsim/sim/wire"
+import (
+	"github.com/hnsim/hnsim/sim/vfp"
+	"github.com/hnsim/hnsim/sim/wire"
+)
 
 // table is an open-addressed hash table from flow keys to non-zero numbers:
 // power of two slots, at most half of them used, linear probing, deletion by
@@ -58,7 +61,7 @@ func (t *table) insert(k wire.Key4, v uint32) (added bool) {
 //go:noinline
 func (t *table) growSlow() {
 	old := t.slots
-	t.slots = make([]slot, max(minSlots, 2*len(old)))
+	t.slots = vfp.MakeHuge[slot](max(minSlots, 2*len(old)))
 	for i := range old {
 		if old[i].v != 0 {
 			t.insert(old[i].k, old[i].v)
