@@ -134,7 +134,7 @@ test-hns: ## hnsim.exe through hcsshim under wine: the same results as the model
 .PHONY: peers
 
 peers: ## forwarding paths beside the C limit, in one run (needs gcc and AVX-512; ARGS="-rows l2,encap")
-	cd conformance/bench/peers && $(GO) run . $(ARGS)
+	cd conformance/bench/peers && $(GO) run -mod=mod . $(ARGS)
 
 # Random worlds.
 .PHONY: fuzz-worlds mutate-fuzz
