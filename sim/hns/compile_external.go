@@ -36,7 +36,7 @@ func (x *external) addNetwork(n *Network) {
 			host := onHost(e)
 			x.bridged = append(x.bridged, l2bridge.Endpoint{
 				Port: EndpointPort(e.Num), MAC: e.MAC, Addrs: addrsOf(e), Zone: x.c.zone(n, e),
-				Host: host, Bridge: true, Tunnel: n.Type == hcn.L2Tunnel,
+				Host: host, Bridge: true, Tunnel: n.Type == hcn.L2Tunnel, VLAN: x.c.accessVLAN(n, e),
 			})
 		}
 	}
@@ -89,6 +89,25 @@ func vlan(n *Network, e *Endpoint) uint16 {
 		return sub.VLAN
 	}
 	return 0
+}
+
+// accessVLAN is the VLAN of an endpoint's untagged frames: Hyper-V's own setting
+// wins over the documents.
+func (c *Compiler) accessVLAN(n *Network, e *Endpoint) uint16 {
+	if c.PortOptions != nil {
+		if v := c.PortOptions(e.Doc.ID).VLAN; v != nil {
+			switch v.Mode {
+			case vswitch.VLANAccess:
+				return v.AccessID
+			case vswitch.VLANTrunk:
+				return v.Native
+			case vswitch.VLANPrivate:
+				return v.Primary
+			}
+			return 0
+		}
+	}
+	return vlan(n, e)
 }
 
 // vni is the VSID of an endpoint's subnet (rule OV-01).

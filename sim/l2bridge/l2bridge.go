@@ -19,6 +19,7 @@ type Endpoint struct {
 	MAC   wire.MAC
 	Addrs []netip.Addr
 	Zone  uint32
+	VLAN  uint16 // of its untagged frames; 0 is none
 	Host  bool
 	// Bridge says that frames of this endpoint take the host's MAC on the
 	// wire and that frames from the wire are matched on its addresses; false
@@ -190,8 +191,10 @@ func (b *Bridge) translatedForGateway(w *vfp.Walk) bool {
 	if !w.H.Src.IsValid() || w.H.Src == w.In.Src {
 		return false
 	}
+	from := b.byPort[w.Port]
 	for i := range b.cfg.Endpoints {
-		if e := &b.cfg.Endpoints[i]; e.Host && e.MAC == w.H.EthDst {
+		// Only in its own VLAN has the pod the host endpoint for a gateway.
+		if e := &b.cfg.Endpoints[i]; e.Host && e.MAC == w.H.EthDst && (from == nil || e.VLAN == from.VLAN) {
 			return true
 		}
 	}
