@@ -83,11 +83,12 @@ type spread struct{ mid, low, high float64 }
 type benchView struct {
 	*Bench
 	Flows, Sizes []chart
+	HasLimit     bool
 }
 
 // BenchPage is a benchmark as one HTML page that needs nothing else.
 func BenchPage(b *Bench) ([]byte, error) {
-	v := benchView{Bench: b}
+	v := benchView{Bench: b, HasLimit: slices.ContainsFunc(b.Cells, func(c BenchCell) bool { return c.Limit > 0 })}
 	v.Flows = b.charts("flows", func(c *BenchCell) string { return Count(c.Flows) }, func(c *BenchCell) string { return c.Size })
 	v.Sizes = b.charts("bytes of a frame", func(c *BenchCell) string { return c.Size }, func(c *BenchCell) string { return Count(c.Flows) })
 	var buf bytes.Buffer
