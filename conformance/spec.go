@@ -128,7 +128,7 @@ func specOf(sc *script.Scenario, prefix string) *Spec {
 	s := &Spec{
 		Scenario: reports.Scenario{
 			ID: sc.Name(), Title: sc.Title, Area: sc.Area, Requirement: oneParagraph(sc.Requirement),
-			Rules: sc.Rules, File: prefix + sc.File, Line: 1, Confidence: confidence(sc.Rules),
+			Rules: sc.Rules, Requires: sc.Requires, File: prefix + sc.File, Line: 1, Confidence: confidence(sc.Rules),
 		},
 		Path: path.Join(sc.Area, name), Base: sc.ID, Profiles: sc.Profiles, Requires: sc.Requires, script: sc,
 	}

@@ -97,6 +97,7 @@ type Scenario struct {
 	Confidence  []string `json:"confidence,omitempty"` // of the rules: docs, src, issue, ...
 	Rules       []string `json:"rules,omitempty"`
 	Labels      []string `json:"labels,omitempty"`
+	Requires    []string `json:"requires,omitempty"` // "capability:network.nat", "feature:DSR"
 	File        string   `json:"file,omitempty"`
 	Line        int      `json:"line,omitempty"`
 }

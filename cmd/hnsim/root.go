@@ -80,7 +80,7 @@ func (a *app) root() *cobra.Command {
 	root.SetHelpCommand(helpCmd())
 	root.AddCommand(a.runCmd(), a.listCmd(), a.explainCmd(), a.traceCmd(), a.diffCmd(), a.benchCmd(), a.fuzzCmd(), a.reachCmd(), a.validateCmd(), a.serveCmd(), a.execCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd(), a.docsCmd(), a.probeCmd())
 	root.Flags().BoolVar(&version, "version", false, "print the version")
-	root.AddCommand(a.agentCmd(), a.collectCmd(), a.importCmd())
+	root.AddCommand(a.agentCmd(), a.collectCmd(), a.importCmd(), a.reportCmd())
 	sayUsage(root)
 	return root
 }

@@ -126,6 +126,9 @@ var edges = []edge{
 	{from: "reports", to: "scenarios/...", why: "reports know results and events only"},
 	{from: "reports", to: "conformance/...", why: "reports know results and events only"},
 	{from: "reports", to: "cmd/...", why: "imports run downwards"},
+	{from: "reports/statement", to: "sim/...", why: "a statement is about results, whatever they are of"},
+	{from: "reports/statement", to: "backends/...", why: "a statement is about results, whatever they are of"},
+	{from: "reports/statement", to: "conformance/...", why: "a statement is about results, whatever they are of"},
 }
 
 // home says that an outside module may be imported directly by some packages
@@ -162,8 +165,8 @@ var homes = []home{
 		why: "messages between machines are carried by a well-kept server, embedded in the coordinator; nobody else may come to depend on it"},
 	{module: "github.com/nats-io/nats.go", in: []string{"backends/spread/transport"},
 		why: "one package speaks the message protocol"},
-	{module: "go.yaml.in/yaml", in: []string{"backends/spread/testbed"},
-		why: "test bed files are written by hand, with comments, and errors must name the line: encoding/json has neither; everything else that is configured is JSON"},
+	{module: "go.yaml.in/yaml", in: []string{"backends/spread/testbed", "reports/statement"},
+		why: "conformance reports have the form of gateway-api's, which is YAML; test bed files are written by hand, with comments, and errors must name the line: encoding/json has neither; everything else that is configured is JSON"},
 	{module: "net/http", in: []string{"sim/standin/rest", "sim/guest"}, tests: true,
 		why: "one package serves HTTP; the stand-in hands its connections over (a guest gives programs under test an HTTP client)"},
 	{module: "rsc.io/script", in: []string{"scenarios/..."}, tests: true, why: "one package speaks the script engine"},
