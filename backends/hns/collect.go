@@ -68,7 +68,7 @@ var tools = map[string][]string{
 	"excluded-ports-tcp": {"netsh", "int", "ipv4", "show", "excludedportrange", "protocol=tcp"},
 	"excluded-ports-udp": {"netsh", "int", "ipv4", "show", "excludedportrange", "protocol=udp"},
 	"vfp-ports":          {"vfpctrl", "/list-vmswitch-port"},
-	"routes":             {"route", "print"},
+	"routing-table":      {"route", "print"},
 	"windows":            {"cmd", "/c", "ver"},
 }
 

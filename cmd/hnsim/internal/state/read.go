@@ -186,6 +186,9 @@ func (s *State) readZip(name string, data []byte) error {
 		if path.Base(f.Name) != f.Name {
 			return fmt.Errorf("%s: %q is in a folder; expected the files of hnsim collect", name, f.Name)
 		}
+		if _, twice := files[f.Name]; twice {
+			return fmt.Errorf("%s: %s is there twice", name, f.Name)
+		}
 		r, err := f.Open()
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", name, f.Name, err)
@@ -262,6 +265,9 @@ func (s *State) WriteZip(w io.Writer) error {
 		files = append(files, file{kind + "s.json", b})
 	}
 	for name, b := range s.Other {
+		if slices.ContainsFunc(files, func(f file) bool { return f.name == name+".json" }) {
+			return fmt.Errorf("%s is the name of a list of objects", name)
+		}
 		files = append(files, file{name + ".json", b})
 	}
 	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) })

@@ -3,6 +3,7 @@ package state
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -80,6 +81,7 @@ func TestBadInputIsNamed(t *testing.T) {
 		{"a zip that is none", []byte("PK\x03\x04rest"), "the zip cannot be read"},
 		{"another zip", zipOf("a.txt", "x"), "no manifest.json: expected a zip of hnsim collect"},
 		{"a later zip", zipOf("manifest.json", `{"schema":"hnsim.state/9"}`), `has the schema "hnsim.state/9", expected "hnsim.state/1"`},
+		{"a zip with a file twice", zipOf("manifest.json", `{}`, "routes.json", "[]", "routes.json", "[]"), "routes.json is there twice"},
 		{"a zip with folders", zipOf("../manifest.json", "{}"), "is in a folder"},
 		{"a zip with bad parts", zipOf("manifest.json", `{"schema":"hnsim.state/1"}`, "networks.json", "[{]"), "networks.json:1: not JSON"},
 	} {
@@ -167,6 +169,13 @@ func TestWhatIsLeftOutIsSaid(t *testing.T) {
 	_, notes, err := s.Scenario(Options{ID: "X-1", Title: "t"})
 	if err == nil || len(notes) != 1 || !strings.Contains(notes[0], "its network 11111111-2222-3333-4444-555555555555 is not in the state") {
 		t.Errorf("%v, %v", notes, err)
+	}
+}
+
+func TestWhatSurroundsDoesNotHideObjects(t *testing.T) {
+	s := &State{Other: map[string]json.RawMessage{"routes": json.RawMessage("{}")}}
+	if err := s.WriteZip(&bytes.Buffer{}); err == nil {
+		t.Error("two files with one name")
 	}
 }
 
