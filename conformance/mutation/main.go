@@ -26,6 +26,7 @@ type Mutation struct {
 type outcome struct {
 	m     Mutation
 	red   []string
+	apart []string // of those that are compared, too: scenarios that differ
 	err   error
 	spent time.Duration
 }
@@ -37,6 +38,7 @@ func main() {
 	sample := flag.Int("sample", 0, "only so many mutations, from all areas; 0 is all")
 	byDiff := flag.Bool("diff", false, "notice by comparing with a recording of the unbroken model, without what scenarios expect")
 	byFuzz := flag.Bool("fuzz", false, "plant errors of the flow table alone, which hnsim fuzz must find")
+	also := flag.Int("also-diff", 0, "compare with so many of the mutations as well, from all areas: nothing is built anew for that")
 	flag.Parse()
 	selectors = flag.Args()
 	if *byDiff {
@@ -45,7 +47,11 @@ func main() {
 	if *byFuzz {
 		notice, unbroken, mutations = fuzzed, nil, planted
 	}
-	os.Exit(mutate(pick(*run, *sample), *run, *list, *jobs, os.Stdout))
+	picked := pick(*run, *sample)
+	for _, m := range spread(picked, *also) {
+		compared[m.Name] = true
+	}
+	os.Exit(mutate(picked, *run, *list, *jobs, os.Stdout))
 }
 
 // pick takes the mutations whose name contains a text, at most n of them,
@@ -60,12 +66,20 @@ func pick(run string, n int) []Mutation {
 	if n <= 0 || n >= len(picked) {
 		return picked
 	}
+	return spread(picked, n)
+}
+
+// spread are n of the mutations, evenly.
+func spread(ms []Mutation, n int) []Mutation {
 	var out []Mutation
-	for i := range n {
-		out = append(out, picked[i*len(picked)/n])
+	for i := range min(n, len(ms)) {
+		out = append(out, ms[i*len(ms)/min(n, len(ms))])
 	}
 	return out
 }
+
+// compared are the mutations that must be noticed by a comparison, too.
+var compared = map[string]bool{}
 
 // selectors narrow the suite that must notice; empty is all of it.
 var selectors []string
@@ -111,8 +125,10 @@ func tryAll(root, dir string, ms []Mutation, jobs int) []chan outcome {
 		go func() {
 			for i := range next {
 				start := time.Now()
-				red, err := try(root, filepath.Join(dir, fmt.Sprint(i)), ms[i])
-				res[i] <- outcome{ms[i], red, err, time.Since(start)}
+				o := outcome{m: ms[i]}
+				o.red, o.apart, o.err = try(root, filepath.Join(dir, fmt.Sprint(i)), ms[i])
+				o.spent = time.Since(start)
+				res[i] <- o
 			}
 		}()
 	}
@@ -137,6 +153,11 @@ func report(out io.Writer, ms []Mutation, res []chan outcome) int {
 		case len(o.red) == 0:
 			unnoticed++
 			fmt.Fprintf(out, "UNNOTICED %-38s %s: no scenario went red (%v)\n", o.m.Name, o.m.Rule, took)
+		case compared[o.m.Name] && len(o.apart) == 0:
+			unnoticed++
+			fmt.Fprintf(out, "UNNOTICED %-38s %s: no comparison differs (%v)\n", o.m.Name, o.m.Rule, took)
+		case compared[o.m.Name]:
+			fmt.Fprintf(out, "red       %-38s %s; apart %s (%v)\n", o.m.Name, shorten(o.red, 6), shorten(o.apart, 3), took)
 		default:
 			fmt.Fprintf(out, "red       %-38s %s (%v)\n", o.m.Name, shorten(o.red, 6), took)
 		}
@@ -159,36 +180,41 @@ func shorten(ids []string, n int) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(ids[:n], " "), len(ids)-n)
 }
 
-// try builds the model with m applied and returns the scenarios that fail.
-func try(root, dir string, m Mutation) ([]string, error) {
+// try builds the model with m applied and returns the scenarios that fail and,
+// if it is one of those that are compared, the scenarios that differ.
+func try(root, dir string, m Mutation) (red, apart []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	path := filepath.Join(root, filepath.FromSlash(m.File))
 	src, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if n := strings.Count(string(src), m.Old); n != 1 {
-		return nil, fmt.Errorf("%s: the text to replace occurs %d times, want once; bring the mutation up to date", m.File, n)
+		return nil, nil, fmt.Errorf("%s: the text to replace occurs %d times, want once; bring the mutation up to date", m.File, n)
 	}
 	broken := filepath.Join(dir, "broken.go")
 	if err := os.WriteFile(broken, []byte(strings.Replace(string(src), m.Old, m.New, 1)), 0o644); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: broken}})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	overlayFile := filepath.Join(dir, "overlay.json")
 	if err := os.WriteFile(overlayFile, overlay, 0o644); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	bin := filepath.Join(dir, program)
 	if err := build(root, bin, "-overlay", overlayFile); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return notice(&suite{bin: bin, dir: dir, unbroken: filepath.Join(filepath.Dir(dir), program)}, m)
+	built := &suite{bin: bin, dir: dir, unbroken: filepath.Join(filepath.Dir(dir), program)}
+	if red, err = notice(built, m); err == nil && compared[m.Name] {
+		apart, err = differing(built, m)
+	}
+	return red, apart, err
 }
 
 func mustBeGreen(root, dir string) error {
