@@ -87,7 +87,7 @@ could be compared, or a scenario is in the part that a torn recording has lost.`
 	flags.StringArrayVar(&f.expect, "expect", nil, "expectation `file` with known deviations; repeatable")
 	flags.StringVar(&f.html, "html", "", "also write the comparison as one page to this `file`")
 	flags.IntVar(&f.parallel, "parallel", 0, "`number` of scenarios at a time; 0 is one per CPU")
-	flags.DurationVar(&f.timeout, "timeout", conformance.DefaultTimeout, "wall-clock `time` allowed per scenario and side")
+	flags.DurationVar(&f.timeout, "timeout", 0, "wall-clock `time` allowed per scenario and side; 0 is 1m, or 3m where time really passes")
 	return c
 }
 
