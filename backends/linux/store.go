@@ -323,6 +323,9 @@ func (s *store) show(kind, id string, shape hcn.Shape) (json.RawMessage, error) 
 func (e *endpoint) document(shape hcn.Shape) json.RawMessage {
 	doc := *e.doc
 	doc.SchemaVersion = schemaOf(shape, doc.SchemaVersion)
+	if e.ns != nil && e.ns.kind != hcn.HostDefaultNamespace && len(e.ns.containers) == 0 {
+		doc.State = uint16(hcn.EndpointCreated) // until a container starts there (rule CMP-07)
+	}
 	shared := []string{}
 	if e.ns != nil && e.ns.containers != nil {
 		shared = e.ns.containers

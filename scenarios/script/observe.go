@@ -81,13 +81,25 @@ func (r *run) reached(peer string, pat *pattern, i int) int {
 	at := -1
 	from := r.world.Observations()[i]
 	r.window(point{kind: backends.OnWire, role: peer, dir: "rx"}, func(j int, o *backends.Observation) bool {
-		if j > i && (from.ID != 0 && o.ID == from.ID || string(o.Frame) == string(from.Frame)) && pat.matches(pat.decode(o.Frame)) {
+		if j > i && (from.ID != 0 && o.ID == from.ID || string(o.Frame) == string(from.Frame) || from.ID == 0 && routed(from.Frame, o.Frame)) && pat.matches(pat.decode(o.Frame)) {
 			at = j
 			return false
 		}
 		return true
 	})
 	return at
+}
+
+// routed reports whether a frame can be another one behind a router: addresses
+// and all that is carried are the same. Backends that know no identities of
+// packets have nothing else.
+func routed(before, after []byte) bool {
+	var a, b wire.Meta
+	if wire.Parse(before, &a) != wire.OK || wire.Parse(after, &b) != wire.OK || !a.IsIP() || !b.IsIP() {
+		return false
+	}
+	return a.Src(before) == b.Src(after) && a.Dst(before) == b.Dst(after) && a.Proto == b.Proto &&
+		string(before[a.L4:a.End]) == string(after[b.L4:b.End])
 }
 
 // savedText is a field's value as a word can use it: a number without its name,
