@@ -40,6 +40,12 @@
 //	src.Cache.Install(key, &w, &t, gen)   if vfp.Cachable(&w)
 //	w.Commit(p, &t)                 the same Apply, after NewFrame
 //
+// Most packets need less: those that are plain, and whose entry is quick (see
+// quick.go), take PlainKey, Warm for the batch, Quick and Carry in place of
+// Parse, Key, Lookup and Apply, with the same result. What they read is two
+// cache lines of the entry, a slot of the index, and the lines of the layer
+// flows; Warm brings all of them near, stage by stage.
+//
 // # Concurrency
 //
 // A Port, its cache and its store belong to one worker. SetProgram may be

@@ -19,6 +19,7 @@
 //	mactable.go  addresses learned on ports with MAC spoofing
 //	egress.go    step 8: what a frame meets at its destination
 //	cache.go     the unified flow cache over steps 5 to 7
+//	burst.go     batches, and packets whose eight steps one cached entry knows
 //
 // # Time and concurrency
 //
