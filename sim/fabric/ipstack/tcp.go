@@ -104,12 +104,16 @@ type sender struct {
 
 // receiver is the half that listens.
 type receiver struct {
-	rcvNxt  uint32
-	in      []byte    // in order, not taken yet
-	early   []segment // out of order, by sequence; they may overlap
-	held    int       // bytes in early
-	ackDue  bool
-	peerFin bool // the peer's FIN has come, in order
+	rcvNxt uint32
+	in     []byte    // in order, not taken yet
+	early  []segment // out of order, by sequence; they may overlap
+	held   int       // bytes in early
+	ackDue bool
+	// challenges counts the acknowledgements since challengedAt that answered
+	// what did not fit.
+	challenges   int
+	challengedAt int64
+	peerFin      bool // the peer's FIN has come, in order
 }
 
 // segment is the part of a TCP segment that outlives its packet.

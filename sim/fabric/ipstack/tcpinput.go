@@ -2,6 +2,7 @@ package ipstack
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/hnsim/hnsim/sim/vfp"
 	"github.com/hnsim/hnsim/sim/wire"
@@ -101,6 +102,28 @@ func (c *Conn) heard(t wire.TCP) {
 	c.setMSS(min(c.ownMSS(), mss))
 }
 
+// Bounds of acknowledgements that answer what does not fit (RFC 5961 section
+// 7): without them two ends that disagree answer each other for ever.
+const (
+	challengesAtMost = 10
+	challengesWithin = int64(5 * time.Second)
+)
+
+// challenge tells the peer where we are. Segments with data do not answer
+// acknowledgements, so they are always answered.
+func (c *Conn) challenge(now int64, t wire.TCP) {
+	if now-c.challengedAt >= challengesWithin {
+		c.challengedAt, c.challenges = now, 0
+	}
+	if len(t.Payload()) == 0 {
+		if c.challenges++; c.challenges > challengesAtMost {
+			return
+		}
+	}
+	c.ackDue = true
+	c.flush(now)
+}
+
 // input takes a segment, in the order of RFC 9293 section 3.10.7.
 func (c *Conn) input(now int64, t wire.TCP) {
 	if c.state == StateSynSent {
@@ -118,8 +141,7 @@ func (c *Conn) input(now int64, t wire.TCP) {
 			if c.state == StateTimeWait && flags&wire.TCPFin != 0 {
 				c.wait(now, c.s.cfg.TimeWait) // the peer has not heard our last word
 			}
-			c.ackDue = true
-			c.flush(now)
+			c.challenge(now, t)
 		}
 		return
 	}
@@ -128,8 +150,7 @@ func (c *Conn) input(now int64, t wire.TCP) {
 		c.reset(now, t.Seq())
 		return
 	case flags&wire.TCPSyn != 0:
-		c.ackDue = true // RFC 5961: ask whether it was meant
-		c.flush(now)
+		c.challenge(now, t) // RFC 5961: ask whether it was meant
 		return
 	case flags&wire.TCPAck == 0:
 		return
