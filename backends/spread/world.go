@@ -27,7 +27,6 @@ type world struct {
 	seen     []backends.Observation
 	sent     map[string]bool // frames that have left somewhere, for the order
 	ids      uint64
-	serves   bool // a role listens somewhere
 	closed   bool
 }
 
@@ -273,9 +272,9 @@ func (w *world) Do(ctx context.Context, s backends.Stimulus) (backends.Outcome, 
 	out := res.Outcome.Outcome()
 	w.ids++
 	out.ID = w.ids // every part counts for itself
-	w.serves = w.serves || s.Kind == backends.Listen
-	brief := (s.Kind == backends.SendPacket || s.Kind == backends.SendFrame) && !w.serves
-	return out, w.settle(ctx, p, brief)
+	// The part rests for a few milliseconds only after packets that it can
+	// carry to their end alone; what the others send back takes longer.
+	return out, w.settle(ctx, nil, false)
 }
 
 // longestRest ends the wait for a world that does not come to rest.
