@@ -44,4 +44,4 @@ if [ "$through" = 0 ]; then
 fi
 
 echo "the difference between the recordings"
-"$out/hnsim" diff -q --timeout 5m --strict all --left "$out/sim.hnsrec" --right "$out/hns.hnsrec"
+"$out/hnsim" diff -q --timeout 5m --strict all --left "$out/sim.hnsrec" --right "$out/hns.hnsrec" "$@"
