@@ -130,9 +130,12 @@ type served struct {
 	service *Service
 }
 
-// Capabilities are all but for running programs, which have an HNS of their own.
+// Capabilities are all but for running programs, which have an HNS of their own,
+// and network controllers, which are asked through more than the contract's world.
 func (served) Capabilities() []backends.Capability {
-	return slices.DeleteFunc(backends.Capabilities(), func(c backends.Capability) bool { return c == backends.Programs })
+	return slices.DeleteFunc(backends.Capabilities(), func(c backends.Capability) bool {
+		return c == backends.Programs || c == backends.SDN
+	})
 }
 
 // Open makes a world whose notifications go to the stand-in's clients.

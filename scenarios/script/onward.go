@@ -63,6 +63,7 @@ func (l *line) tolerant() string {
 	if l.negate {
 		rest = strings.TrimSpace(strings.TrimPrefix(rest, "!"))
 	}
+	rest = strings.TrimSpace(strings.TrimPrefix(rest, "?")) // which lines may have, and not twice
 	return conds.String() + "? " + rest
 }
 
