@@ -104,8 +104,7 @@ func aclRules(policies []hcn.Policy, of hcn.PolicyType, prefix string, sets map[
 }
 
 // setsOf are the IP sets of a network by id, nested ones resolved (rule
-// ACL-33). Each set is resolved once; a set that contains itself adds nothing
-// to itself.
+// ACL-33).
 func setsOf(n *Network) map[string][]netip.Prefix {
 	byID := map[string]hcn.SetPolicySettings{}
 	for _, p := range hcn.FindPolicies(n.Doc.Policies, hcn.PolicySetPolicy) {
@@ -114,29 +113,32 @@ func setsOf(n *Network) map[string][]netip.Prefix {
 		}
 	}
 	out := make(map[string][]netip.Prefix, len(byID))
-	var resolve func(id string) []netip.Prefix
-	resolve = func(id string) []netip.Prefix {
-		s, known := byID[id]
-		if ps, done := out[id]; done || !known {
-			return ps
-		}
-		out[id] = nil
-		var ps []netip.Prefix
-		for _, v := range fields(s.Values) {
-			if s.Type == hcn.NestedIPSet {
-				ps = append(ps, resolve(v)...)
-				continue
-			}
-			// A member may be "ip,protocol:port"; the address part decides here.
-			if p, err := prefixes([]string{v}); err == nil {
-				ps = append(ps, p...)
-			}
-		}
-		out[id] = ps
-		return ps
-	}
 	for id := range byID {
-		resolve(id)
+		out[id] = membersOf(byID, id, map[string]bool{})
+	}
+	return out
+}
+
+// membersOf collects the addresses of a set and of the sets in it, each set
+// once: a set that contains itself, directly or through others, adds nothing to
+// itself. seen has the sets that have been visited on behalf of the first one, so
+// that the members of a set depend on no other set's turn.
+func membersOf(byID map[string]hcn.SetPolicySettings, id string, seen map[string]bool) []netip.Prefix {
+	s, known := byID[id]
+	if !known || seen[id] {
+		return nil
+	}
+	seen[id] = true
+	var out []netip.Prefix
+	for _, v := range fields(s.Values) {
+		if s.Type == hcn.NestedIPSet {
+			out = append(out, membersOf(byID, v, seen)...)
+			continue
+		}
+		// A member may be "ip,protocol:port"; the address part decides here.
+		if p, err := prefixes([]string{v}); err == nil {
+			out = append(out, p...)
+		}
 	}
 	return out
 }
