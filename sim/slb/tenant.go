@@ -87,6 +87,7 @@ func TenantLayers(t Tenant) []vfp.Layer {
 	for _, o := range t.Outbound {
 		out.Rules = append(out.Rules, o.rules(&t)...)
 	}
+	in.Rules = append(in.Rules, t.strangers()...)
 	l := vfp.Layer{Name: "SLB_NAT_LAYER", Priority: TenantPriority, Reconcile: vfp.KeepWhileRule}
 	for _, g := range []vfp.Group{in, out} {
 		if len(g.Rules) > 0 {
@@ -97,6 +98,32 @@ func TenantLayers(t Tenant) []vfp.Layer {
 		return nil
 	}
 	return []vfp.Layer{l}
+}
+
+// strangers drop what came for a virtual address and is of no rule and no flow,
+// such as a packet to a leased port that nobody here has sent from: the machine
+// has no such address (rule SDN-15).
+func (t *Tenant) strangers() []vfp.Rule {
+	var vips []netip.Prefix
+	add := func(vip netip.Addr) {
+		if p := single(vip); !slices.Contains(vips, p) {
+			vips = append(vips, p)
+		}
+	}
+	for i := range t.Services {
+		add(t.Services[i].VIP)
+	}
+	for _, f := range t.Forwards {
+		add(f.VIP)
+	}
+	for _, o := range t.Outbound {
+		add(o.VIP)
+	}
+	if len(vips) == 0 {
+		return nil
+	}
+	return []vfp.Rule{{ID: "NAT_NONE", Priority: 900, Terminating: true, Cite: "SDN-15",
+		Match: vfp.Match{Dst: vips}, Action: vfp.Block{Reason: vfp.DropNoMapping}}}
 }
 
 // outside: the packet leaves the virtual network, and nothing has steered it.
