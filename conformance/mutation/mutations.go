@@ -158,7 +158,7 @@ var mutations = []Mutation{
 	{"acl/endpoint-before-tiers", "ACL-31", "sim/acl/compile.go", "g.Priority = uint16(rulesGroup + i)", "g.Priority = uint16(rulesGroup + len(lists) - i)"},
 	{"acl/network-rules-ignored", "ACL-32", "sim/hns/compile_acl.go", "aclRules(n.Doc.Policies, hcn.PolicyNetworkACL,", "aclRules(nil, hcn.PolicyNetworkACL,"},
 	{"acl/neighbours-blocked", "ACL-12", "sim/acl/neighbor.go", "Terminating: true, Action: vfp.Allow{}, Cite: \"ACL-12\"", "Terminating: true, Action: vfp.Block{}, Cite: \"ACL-12\""},
-	{"acl/nested-sets-not-opened", "ACL-33", "sim/hns/compile_acl.go", "				ps = append(ps, resolve(v)...)\n", "				resolve(v)\n"},
+	{"acl/nested-sets-not-opened", "ACL-33", "sim/hns/compile_acl.go", "			out = append(out, membersOf(byID, v, seen)...)\n", "			membersOf(byID, v, seen)\n"},
 	{"vswitch/subnets-not-confined", "VS-27", "sim/vswitch/forward.go", "		return !d.confined\n", "		return true\n"},
 	{"vswitch/untagged-always-allowed", "VS-27", "sim/vswitch/vlan.go", "	if v.AllowUntagged && t.vid == 0", "	if t.vid == 0"},
 	{"nat/firewall-rule-without-effect", "NAT-32", "sim/winnat/flow.go", "		if st.closed {\n", "		if false {\n"},
