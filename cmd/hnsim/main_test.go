@@ -75,7 +75,7 @@ func TestCommandLinesThatMakeNoSenseExitWithTwoAndAHint(t *testing.T) {
 		{"two lists at once", nil, []string{"list", "--uncovered", "--missing"}, "uncovered missing"},
 		{"an unknown name", nil, []string{"explain", "NAT-113"}, "did you mean"},
 		{"an unknown kind", nil, []string{"explain", "colour", "red"}, `no kind "colour"`},
-		{"nothing to explain", nil, []string{"explain"}, "NAME [flags]\", found nothing"},
+		{"nothing to explain", nil, []string{"explain"}, "[flags]\", found nothing"},
 		{"nothing to validate", nil, []string{"validate"}, "FILE... [flags]\", found nothing"},
 		{"a file that is not there", nil, []string{"validate", "no.json"}, "no.json"},
 		{"a build that is none", nil, []string{"validate", "--build", "1", "no.json"}, "1"},
