@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"slices"
 
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/sim/hcn"
@@ -138,9 +137,4 @@ func OneAtATime() bool {
 	}
 	_, many := m.(*standIn)
 	return !many
-}
-
-// without is a list without some of its elements.
-func without(all []backends.Capability, which ...backends.Capability) []backends.Capability {
-	return slices.DeleteFunc(slices.Clone(all), func(c backends.Capability) bool { return slices.Contains(which, c) })
 }

@@ -202,3 +202,6 @@ func machineAddresses() ([]netip.Prefix, error) {
 	}
 	return out, nil
 }
+
+// newTag makes a tag of random bytes.
+func newTag(random [4]byte) Tag { return Tag(fmt.Sprintf("%x", random[:])) }

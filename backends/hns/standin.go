@@ -30,14 +30,6 @@ type standIn struct {
 	features map[string]hcn.HNSVersion // by profile
 }
 
-func dialStandIn(addr, token string) (machine, error) {
-	s, err := newStandIn(addr, token, localControl())
-	if err != nil {
-		return nil, err // not a *standIn that is nil
-	}
-	return s, nil
-}
-
 func newStandIn(addr, token string, hns control) (*standIn, error) {
 	s := &standIn{hns: hns, features: map[string]hcn.HNSVersion{}}
 	s.dial = func() (*remote.Client, error) {

@@ -15,9 +15,6 @@ const tagPrefix = "hnsim-"
 // and the journal of the run has the ids of what has no name.
 type Tag string
 
-// newTag makes a tag of random bytes.
-func newTag(random [4]byte) Tag { return Tag(fmt.Sprintf("%x", random[:])) }
-
 var tagged = regexp.MustCompile(`^hnsim-([0-9a-f]{8})-`)
 
 // TagOf finds the tag in an object's name.

@@ -22,9 +22,8 @@ import (
 // The selected host is that of everybody: connections to the probe service are
 // meant to be those of one program, which lets its own HNS calls take turns.
 type Service struct {
-	srv   *standin.Server
-	ln    net.Listener
-	token string
+	srv *standin.Server
+	ln  net.Listener
 
 	ctx  context.Context
 	stop context.CancelFunc

@@ -74,7 +74,7 @@ func (g *generator) policies(e *endpoint) []string {
 		}
 	}
 	if vfp && g.chance(40) {
-		out = append(out, fmt.Sprintf(`{"Type":"SDNRoute","Settings":{"DestinationPrefix":"10.96.0.0/12","NeedEncap":true}}`))
+		out = append(out, `{"Type":"SDNRoute","Settings":{"DestinationPrefix":"10.96.0.0/12","NeedEncap":true}}`)
 	}
 	if (n.kind == nat || vfp) && g.chance(30) {
 		out = append(out, fmt.Sprintf(`{"Type":"PortMapping","Settings":{"Protocol":%d,"InternalPort":%d,"ExternalPort":%d%s}}`,

@@ -319,16 +319,6 @@ func (v value) ref(kinds ...string) string {
 	return canonical(segs)
 }
 
-func (v value) refs(kinds ...string) []string {
-	var out []string
-	for _, e := range v.list() {
-		if p := e.ref(kinds...); p != "" {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
 // example is what a reference to a kind looks like.
 func example(kind string) string {
 	var b strings.Builder
