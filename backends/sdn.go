@@ -14,6 +14,22 @@ type NetworkController interface {
 	SDN(ctx context.Context, op SDNOp) (json.RawMessage, error)
 }
 
+// ControllerOf is the network controller of a world. A world that wraps another
+// one, to watch it, says which by a method Unwrap.
+func ControllerOf(w World) (NetworkController, bool) {
+	for w != nil {
+		if c, ok := w.(NetworkController); ok {
+			return c, true
+		}
+		u, ok := w.(interface{ Unwrap() World })
+		if !ok {
+			break
+		}
+		w = u.Unwrap()
+	}
+	return nil, false
+}
+
 // SDNOp is a request to the network controller.
 type SDNOp struct {
 	// Verb is "put", "get" or "delete"; "load" puts the members of an object

@@ -41,6 +41,9 @@ func Suite() ([]*Spec, error) {
 	return specsOf(all, "scenarios/", false)
 }
 
+// maxBadFiles bounds how many files are complained about at once.
+const maxBadFiles = 10
+
 // LoadFiles parses scenario files. A folder stands for all *.txtar files below
 // it. Every bad file is reported.
 func LoadFiles(paths []string) ([]*Spec, error) {
@@ -61,7 +64,9 @@ func LoadFiles(paths []string) ([]*Spec, error) {
 		}
 		sc, err := script.Parse(filepath.ToSlash(name), text)
 		if err != nil {
-			errs = append(errs, err)
+			if errs = append(errs, err); len(errs) == maxBadFiles {
+				return nil, errors.Join(append(errs, fmt.Errorf("%d files cannot be read; the rest of %d was not looked at", maxBadFiles, len(files)))...)
+			}
 			continue
 		}
 		all = append(all, sc)

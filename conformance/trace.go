@@ -124,6 +124,9 @@ type watchedWorld struct {
 	backend *watchedBackend
 }
 
+// Unwrap is the world that is watched.
+func (w *watchedWorld) Unwrap() backends.World { return w.World }
+
 // Close asks for the trace of every packet before the world is gone.
 func (w *watchedWorld) Close(ctx context.Context) ([]string, error) {
 	explained := map[uint64][]string{}

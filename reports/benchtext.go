@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -27,8 +28,12 @@ func (t *TextWriter) Bench(b *Bench) {
 			t.printf("%s, %s, size %s: %s\n", s.Backend, s.Path, s.Size, printable(why))
 		}
 	}
-	for _, n := range b.Notes {
-		t.printf("note: %s\n", printable(n))
+	if slices.ContainsFunc(b.Cells, func(c BenchCell) bool { return c.Skipped == "" }) || len(b.Services) > 0 {
+		for _, n := range b.Notes {
+			for i, l := range Wrap(printable(n), t.width()-6) {
+				t.printf("%-6s%s\n", map[bool]string{true: "note:"}[i == 0], l)
+			}
+		}
 	}
 	t.gates(b)
 	if b.Interrupted {
@@ -153,6 +158,9 @@ func (t *TextWriter) gates(b *Bench) {
 	}
 	if b.SelfTest {
 		t.printf("self-test: every path was measured against itself with 10%% more work; a gate that works says slower\n")
+		if b.Verdict == BenchSlower {
+			t.printf("self-test: %s\n", t.paint(green, "passed, the gate can fail"))
+		}
 	}
 	t.printf("verdict: %s\n", t.paint(words[b.Verdict], string(b.Verdict)))
 }

@@ -99,6 +99,9 @@ func (a *app) runAgent(ctx context.Context, f *agentFlags) error {
 	if f.coordinator == "" {
 		return errors.New("--coordinator is missing: expected host:port, coordinator.listen of the test bed file")
 	}
+	if _, port, err := net.SplitHostPort(f.coordinator); err != nil || port == "" {
+		return fmt.Errorf("--coordinator is %q: expected host:port such as 192.0.2.1:7422, coordinator.listen of the test bed file", f.coordinator)
+	}
 	executor, err := a.executor(f)
 	if err != nil {
 		return err

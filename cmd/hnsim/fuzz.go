@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -59,6 +60,11 @@ The exit code is 1 then.`,
 func (a *app) runFuzz(c *cobra.Command, f *fuzzFlags) error {
 	if f.duration < 0 || f.worlds < 0 || f.parallel < 0 {
 		return errors.New("--duration, --worlds and --parallel cannot be negative")
+	}
+	if f.minimize != "" { // found out now, not after the search
+		if info, err := os.Stat(filepath.Dir(f.minimize)); err != nil || !info.IsDir() {
+			return fmt.Errorf("--minimize %s: there is no folder %s to write to", f.minimize, filepath.Dir(f.minimize))
+		}
 	}
 	b, err := a.backend("sim")
 	if err != nil {

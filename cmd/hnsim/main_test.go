@@ -58,7 +58,14 @@ func TestCommandLinesThatMakeNoSenseExitWithTwoAndAHint(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"an unknown verb", nil, []string{"rnu"}, `unknown command "rnu"`},
+		{"an unknown verb", nil, []string{"rnu"}, `unknown command "rnu" for "hnsim"; did you mean "run"?`},
+		{"a negative timeout", nil, []string{"run", "--timeout", "-1s"}, "--timeout is -1s: expected a positive time, or 0"},
+		{"a negative line", nil, []string{"trace", "S-NAT-01", "--until", "-5"}, "--until is -5: expected the number of a line"},
+		{"a packet that is not there", nil, []string{"trace", "S-NAT-01", "--packet", "4000"}, "S-NAT-01 has no such packet, its packets are 1 to 9"},
+		{"an output that is no folder", nil, []string{"run", "--out", "/dev/null/x", "-q", "S-NAT-01"}, "--out /dev/null/x: "},
+		{"a folder that is not there", nil, []string{"fuzz", "--worlds", "1", "--minimize", "none/x"}, "there is no folder none to write to"},
+		{"a coordinator without port", nil, []string{"agent", "--coordinator", "here"}, "expected host:port such as 192.0.2.1:7422"},
+		{"too few arguments", nil, []string{"report", "verify", "x"}, `report verify: expected "hnsim report verify report results... [flags]", found "x"`},
 		{"an unknown flag", nil, []string{"run", "--sede", "1"}, "unknown flag: --sede"},
 		{"an unknown backend", nil, []string{"run", "--backend", "smi"}, "did you mean sim?"},
 		{"an unknown profile", nil, []string{"run", "--profile", "ws2020"}, "ws2020"},
@@ -80,7 +87,7 @@ func TestCommandLinesThatMakeNoSenseExitWithTwoAndAHint(t *testing.T) {
 		{"a file that is not there", nil, []string{"validate", "no.json"}, "no.json"},
 		{"a build that is none", nil, []string{"validate", "--build", "1", "no.json"}, "1"},
 		{"a shell that is none", nil, []string{"completion", "cmd"}, `"cmd"`},
-		{"a bad environment", []string{"HNSIM_SEED=x"}, []string{"run"}, "HNSIM_SEED=x"},
+		{"a bad environment", []string{"HNSIM_SEED=x"}, []string{"run"}, `HNSIM_SEED=x: --seed is "x": expected a whole number that is not negative`},
 		{"a configuration that is not there", []string{"HNSIM_CONFIG=none.json"}, []string{"version"}, "none.json"},
 		{"a scenario file that is not there", nil, []string{"run", "./no.txtar"}, "no.txtar"},
 		{"an expectation file that is not there", nil, []string{"run", "--expect", "no.expect"}, "no.expect"},

@@ -32,6 +32,20 @@ func TestReachPrintsTheTableAndComparesIt(t *testing.T) {
 	}
 }
 
+// The controller of tenant networks is asked through the worlds that reach,
+// trace and diff watch, too.
+func TestTenantNetworksCanBeAskedFollowedAndCompared(t *testing.T) {
+	t.Chdir(t.TempDir())
+	r := hnsim(t, nil, "reach", "S-SDN-01", "--port", "icmp")
+	r.check(t, 0, " + open", "")
+	if strings.Contains(r.out, "physical") {
+		t.Errorf("provider hosts are no places of the tenants:\n%s", r.out)
+	}
+	hnsim(t, nil, "trace", "S-SDN-03").check(t, 0, "DELIVERED at sql", "")
+	hnsim(t, nil, "diff", "--left", "sim", "--right", "sim,seed=2", "-q", "sdn").check(t, 0, " 0 differ, 0 not comparable", "")
+	hnsim(t, nil, "diff", "--left", "sim", "--right", "sim,knob:drDecrementsTtl=true", "S-SDN-09").check(t, 1, "! inner.ip.ttl ", "")
+}
+
 func TestReachRefusesWhatMakesNoSense(t *testing.T) {
 	hnsim(t, nil, "reach", "S-NAT-01", "--port", "sctp:80").check(t, 2, "", "expected tcp:PORT, udp:PORT or icmp")
 	hnsim(t, nil, "reach", "S-NAT-99").check(t, 2, "", "S-NAT-99")

@@ -40,6 +40,9 @@ func loadResults(names []string) (*reports.Report, []string, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("results: %w; expected %s of hnsim run", err, reports.LogFile)
 		}
+		if len(bytes.TrimSpace(text)) == 0 {
+			return nil, nil, fmt.Errorf("%s: the file is empty; expected %s of hnsim run", filepath.ToSlash(name), reports.LogFile)
+		}
 		rep, err := reports.Load(bytes.NewReader(text))
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", filepath.ToSlash(name), err)
@@ -66,7 +69,8 @@ as an expectation file declares. Who made the implementation must be said.`,
   hnsim report verify report.yaml hnsim-out`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if missing := who.Missing(); missing != nil {
-				return fmt.Errorf("the implementation's %s is missing: give --%s", strings.Join(missing, ", "), strings.Replace(missing[0], "version", "implementation-version", 1))
+				flags := "--" + strings.Join(missing, ", --")
+				return fmt.Errorf("the report must say whose implementation it is: expected %s, too", strings.Replace(flags, "--version", "--implementation-version", 1))
 			}
 			rep, hashes, err := loadResults(orDefault(args))
 			if err != nil {
@@ -214,6 +218,7 @@ code is that of the whole, as of hnsim run.`,
 			}
 			w := a.text(out)
 			w.Footer(rep, 0)
+			a.talk("results  %s\n", filepath.ToSlash(filepath.Join(out, reports.LogFile)))
 			if code := exit.OfReport(rep); code != exit.OK {
 				return &exit.Error{Code: code}
 			}

@@ -32,9 +32,13 @@ func TestReportsAreMadeOfResultsAndVerified(t *testing.T) {
 		t.Fatal(err)
 	}
 	hnsim(t, nil, "report", "verify", "lie.yaml", "merged").check(t, 1, "statistics.passed: claims", "")
-	hnsim(t, nil, "report", "conformance", "merged").check(t, 2, "", "organization, project, url, version, contact is missing")
+	hnsim(t, nil, "report", "conformance", "merged").check(t, 2, "", "expected --organization, --project, --url, --implementation-version, --contact, too")
 	hnsim(t, nil, "report", "conformance", "absent").check(t, 2, "", "organization")
 	hnsim(t, nil, append([]string{"report", "conformance", "absent"}, who...)...).check(t, 2, "", "absent")
+	if err := os.WriteFile("empty.ndjson", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	hnsim(t, nil, "report", "badge", "empty.ndjson").check(t, 2, "", "empty.ndjson: the file is empty")
 	hnsim(t, nil, "report", "badge", "whole").check(t, 0, "<svg ", "")
 	hnsim(t, nil, "report", "badge", "whole", "--format", "json").check(t, 0, `"schemaVersion": 1`, "")
 	hnsim(t, nil, "report", "render", "whole", "--out", "again").check(t, 0, "", "junit.xml")

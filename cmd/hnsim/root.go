@@ -60,7 +60,7 @@ func (a *app) root() *cobra.Command {
 		Long:          rootLong,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          knownVerb,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if version {
 				return a.printVersion()

@@ -136,6 +136,9 @@ func (a *app) runConfig(args []string, f *runFlags) (conformance.Config, error) 
 	if f.parallel == 0 && cfg.Backend.Name() == "hns" && hns.OneAtATime() {
 		f.parallel = 1 // worlds would wait for the machine while their time runs
 	}
+	if f.timeout < 0 {
+		return cfg, fmt.Errorf("--timeout is %v: expected a positive time, or 0", f.timeout)
+	}
 	if f.parallel < 0 {
 		return cfg, fmt.Errorf("--parallel is %d: expected a positive number, or 0", f.parallel)
 	}
@@ -160,7 +163,7 @@ func (a *app) openLog(dir string) (*reports.LogWriter, func() error, error) {
 		return reports.NewLogWriter(io.Discard, nil), func() error { return nil }, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("--out %s: %w", dir, err)
 	}
 	f, err := os.Create(filepath.Join(dir, reports.LogFile))
 	if err != nil {

@@ -240,7 +240,7 @@ func TestTraceFollowsEveryPacket(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.out), &got); err != nil || got.Status != "passed" || len(got.Packets) == 0 {
 		t.Errorf("%v %+v", err, got)
 	}
-	hnsim(t, nil, "trace", file, "--packet", "999999").check(t, 0, "no packet", "")
+	hnsim(t, nil, "trace", file, "--packet", "999999").check(t, 2, "", "has no such packet, its packets are 1 to ")
 	hnsim(t, nil, "trace", file, "--until", "8", "--add", "send c1 udp 172.16.0.10:4001 > 10.127.130.100:54 'mine'").check(t, 0, "udp(4001>54)", "")
 	hnsim(t, nil, "trace", file, "--until", "99").check(t, 2, "", "there is no line 99")
 	hnsim(t, nil, "trace", file, "--add", "fly away").check(t, 2, "", `unknown word "fly"`)

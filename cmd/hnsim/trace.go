@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -66,6 +67,9 @@ func (a *app) runTrace(c *cobra.Command, what string, f *traceFlags) error {
 	if len(specs) > 1 {
 		a.talk("%q picks %s; following %s\n", what, plural(len(specs), "scenario"), spec.ID)
 	}
+	if f.until < 0 {
+		return fmt.Errorf("--until is %d: expected the number of a line", f.until)
+	}
 	if f.until > 0 || len(f.add) > 0 {
 		if spec, err = conformance.Edit(spec, f.until, f.add); err != nil {
 			return err
@@ -74,6 +78,9 @@ func (a *app) runTrace(c *cobra.Command, what string, f *traceFlags) error {
 	run, err := conformance.Trace(c.Context(), cfg, spec)
 	if err != nil {
 		return err
+	}
+	if f.packet != 0 && !slices.ContainsFunc(run.Packets, func(p conformance.PacketTrace) bool { return p.ID == f.packet }) {
+		return fmt.Errorf("--packet is %d: %s has no such packet, its %s", f.packet, spec.ID, packetIDs(run.Packets))
 	}
 	out := traced{Scenario: spec.ID, Status: run.Result.Status, Reason: run.Result.Reason, Packets: []conformance.PacketTrace{}}
 	for _, p := range run.Packets {
@@ -92,6 +99,18 @@ func (a *app) runTrace(c *cobra.Command, what string, f *traceFlags) error {
 		return exit.With(exit.NotTested, fmt.Errorf("%s: %s", spec.ID, run.Result.Reason))
 	}
 	return nil
+}
+
+// packetIDs says which packets a run has.
+func packetIDs(all []conformance.PacketTrace) string {
+	if len(all) == 0 {
+		return "run saw none"
+	}
+	first, last := all[0].ID, all[0].ID
+	for _, p := range all {
+		first, last = min(first, p.ID), max(last, p.ID)
+	}
+	return fmt.Sprintf("packets are %d to %d", first, last)
 }
 
 func (a *app) printTrace(t *traced) {

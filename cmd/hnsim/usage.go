@@ -1,14 +1,15 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
+
+	"github.com/hnsim/hnsim/cmd/hnsim/internal/settings"
+	"github.com/hnsim/hnsim/conformance"
 )
 
 // sticky remembers the first error in writing what the program was asked for:
@@ -30,9 +31,15 @@ func (s *sticky) Write(p []byte) (int, error) {
 // words of the verb rather than of the libraries.
 func sayUsage(root *cobra.Command) {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fmt.Errorf("%w; see %s --help", plainFlagError(err), c.CommandPath())
+		return fmt.Errorf("%w; see %s --help", settings.PlainError(err), c.CommandPath())
 	})
-	for _, c := range root.Commands() {
+	sayArguments(root)
+}
+
+// sayArguments does that for the arguments of all verbs below c.
+func sayArguments(c *cobra.Command) {
+	for _, c := range c.Commands() {
+		sayArguments(c)
 		if check := c.Args; check != nil {
 			c.Args = func(c *cobra.Command, args []string) error {
 				if err := check(c, args); err != nil {
@@ -44,30 +51,22 @@ func sayUsage(root *cobra.Command) {
 	}
 }
 
-// plainFlagError takes the names of Go's functions out of an error about a
-// flag's value.
-func plainFlagError(err error) error {
-	var value *pflag.InvalidValueError
-	if !errors.As(err, &value) {
-		return err
+// knownVerb refuses what is no verb, with the one that is nearest.
+func knownVerb(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
 	}
-	why := value.Unwrap()
-	var number *strconv.NumError
-	switch {
-	case !errors.As(err, &number):
-	case errors.Is(number, strconv.ErrRange):
-		why = errors.New("the number is too large or too small")
-	case strings.HasPrefix(value.GetFlag().Value.Type(), "uint"):
-		why = errors.New("expected a whole number that is not negative")
-	case number.Func == "ParseBool":
-		why = errors.New("expected true or false")
-	default:
-		why = errors.New("expected a number")
+	var names []string
+	for _, v := range c.Commands() {
+		if v.IsAvailableCommand() {
+			names = append(names, v.Name())
+		}
 	}
-	if value.GetFlag().Value.Type() == "duration" {
-		why = errors.New("expected a time such as 90s, 5m or 1h30m")
+	hint := ""
+	if s := conformance.Suggest(args[0], names); s != "" {
+		hint = "; did you mean " + strconv.Quote(s) + "?"
 	}
-	return fmt.Errorf("--%s is %q: %w", value.GetFlag().Name, value.GetValue(), why)
+	return fmt.Errorf("unknown command %q for %q%s; %s help lists them", args[0], c.CommandPath(), hint, c.CommandPath())
 }
 
 // argumentError says what a verb takes.
@@ -76,7 +75,7 @@ func argumentError(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		found = strconv.Quote(strings.Join(args, " "))
 	}
-	return fmt.Errorf("%s: expected %q, found %s; see %s --help", c.Name(), c.UseLine(), found, c.CommandPath())
+	return fmt.Errorf("%s: expected %q, found %s; see %s --help", strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" "), c.UseLine(), found, c.CommandPath())
 }
 
 // helpCmd shows the help of a verb, as its --help does.

@@ -54,7 +54,7 @@ func Judge(changed, same []pair) reports.BenchGate {
 	switch {
 	case len(changed) < MinPairs || len(same) < MinPairs:
 		g.Verdict = reports.BenchInconclusive
-		g.Why = fmt.Sprintf("%d pairs and %d of the same code; expected at least %d", len(changed), len(same), MinPairs)
+		g.Why = fmt.Sprintf("%d pairs and %d of the same code; expected at least %d (--count, here and when the baseline is stored)", len(changed), len(same), MinPairs)
 	case g.Effect > g.Threshold && g.Slower >= need:
 		g.Verdict = reports.BenchSlower
 	case g.Effect < -g.Threshold && faster >= need:

@@ -52,7 +52,8 @@ func (d *draft) errs(rows *[]reports.FieldPair, l, r error) (equal, done bool) {
 	errors.As(l, &lh)
 	errors.As(r, &rh)
 	row := reports.FieldPair{Field: "error", Left: codeText(l, lh), Right: codeText(r, rh), State: reports.FieldSame}
-	if lh == nil || rh == nil || lh.Code != rh.Code {
+	same := lh != nil && rh != nil && lh.Code == rh.Code || refusal(l) != "" && refusal(l) == refusal(r)
+	if !same {
 		row.State = reports.FieldDiffers
 	}
 	*rows = append(*rows, row)
@@ -73,6 +74,8 @@ func codeText(err error, h *hcn.Error) string {
 	switch {
 	case err == nil:
 		return "none"
+	case refusal(err) != "":
+		return refusal(err)
 	case h == nil:
 		return err.Error()
 	}

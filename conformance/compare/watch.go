@@ -2,8 +2,11 @@ package compare
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hnsim/hnsim/backends"
@@ -181,6 +184,18 @@ func (w *watched) HCN(ctx context.Context, op backends.HCNOp) (backends.HCNResul
 	return res, err
 }
 
+// SDN passes requests to the network controller on. Whether it refuses one is
+// compared, and what packets do afterwards; its answers are not.
+func (w *watched) SDN(ctx context.Context, op backends.SDNOp) (json.RawMessage, error) {
+	ctl, ok := backends.ControllerOf(w.World)
+	if !ok {
+		return nil, fmt.Errorf("backend %s has no network controller", w.watch.Backend.Name())
+	}
+	doc, err := ctl.SDN(ctx, op)
+	w.watch.add(Call{Other: strings.TrimSpace("sdn " + op.Verb + " " + op.Path), Err: err})
+	return doc, err
+}
+
 func (w *watched) AddContainer(ctx context.Context, c backends.Container) error {
 	err := w.World.AddContainer(ctx, c)
 	w.watch.add(Call{Other: "container " + c.Name, Err: err})
@@ -213,9 +228,18 @@ func (w *watched) Close(ctx context.Context) ([]string, error) {
 	return left, err
 }
 
+// refusal is the code of a refusal by a service without HCN codes, or nothing.
+func refusal(err error) string {
+	var r *backends.RefusedError
+	if errors.As(err, &r) {
+		return r.Code
+	}
+	return ""
+}
+
 // trouble is an error that says nothing about the backend's behaviour: the
 // request made no sense to it, it did not know the answer, or it broke down.
 func trouble(err error) bool {
 	var h *hcn.Error
-	return err != nil && !errors.As(err, &h)
+	return err != nil && !errors.As(err, &h) && refusal(err) == ""
 }

@@ -140,7 +140,7 @@ func ask(places []*Place, ports []Port) []question {
 			continue
 		}
 		for _, to := range places {
-			if to == from || to.Kind == Router {
+			if to == from || to.between() {
 				continue
 			}
 			asked := ports

@@ -23,8 +23,8 @@ const (
 // explain all closed ones.
 func (t *Table) WriteText(out io.Writer, explain bool) error {
 	w := &printer{out: out}
-	w.printf("%s  %d places, %d cells: + open, x closed, ! not as expected\n", t.Scenario, len(t.Places), len(t.Cells))
 	columns := t.columns()
+	w.printf("%s  %d places, %d cells: + open, x closed, ! not as expected\n", t.Scenario, len(columns), len(t.Cells))
 	for i, p := range columns {
 		w.printf("%4d  %-22s %-9s %s\n", i+1, clip(p.Name, 22), p.Kind, clip(addresses(p), 40))
 	}

@@ -36,6 +36,12 @@ type Place struct {
 // sends reports whether the place is a row.
 func (p *Place) sends() bool { return p.Kind == Container || p.Kind == Host || p.Kind == External }
 
+// between reports whether nobody asks the place: what joins networks only, such as
+// routers and the hosts and multiplexers below tenant networks.
+func (p *Place) between() bool {
+	return p.Kind == Router || p.Kind == string(backends.PhysicalNode) || p.Kind == string(backends.MuxNode)
+}
+
 // spy is a world that notes who was made in it.
 type spy struct {
 	backends.World
@@ -62,6 +68,9 @@ func (b *spyBackend) Open(ctx context.Context, cfg backends.WorldConfig) (backen
 	b.mu.Unlock()
 	return s, nil
 }
+
+// Unwrap is the world that is spied on.
+func (s *spy) Unwrap() backends.World { return s.World }
 
 // AddNode notes routers, hosts and externals.
 func (s *spy) AddNode(ctx context.Context, n backends.Node) error {

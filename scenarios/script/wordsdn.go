@@ -113,7 +113,7 @@ func parseSDN(p *parser) op {
 	}
 	p.end()
 	return func(r *run) error {
-		ctl, ok := r.world.(backends.NetworkController)
+		ctl, ok := backends.ControllerOf(r.world)
 		if !ok {
 			return fmt.Errorf("backend %s has capability sdn and no network controller", r.env.backend)
 		}

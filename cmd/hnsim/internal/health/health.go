@@ -13,6 +13,7 @@ import (
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/conformance"
 	"github.com/hnsim/hnsim/scenarios/contract"
+	"github.com/hnsim/hnsim/sim/hcn"
 )
 
 // Level is how a check came out.
@@ -90,6 +91,9 @@ func (p *Probe) backend(ctx context.Context) Check {
 	name := "backend " + p.Backend.Name()
 	features, err := p.Backend.Features(p.Profile)
 	if err != nil {
+		if _, known := hcn.ProfileByName(p.Profile); known == nil {
+			return Check{name, Fail, err.Error(), "choose another --backend, or run this on a machine that has what it needs"}
+		}
 		return Check{name, Fail, err.Error(), "choose a profile with --profile; `hnsim explain profile ws2022` shows one"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)

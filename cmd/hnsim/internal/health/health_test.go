@@ -67,7 +67,8 @@ func TestChecksSayWhatIsWrongAndHowToMendIt(t *testing.T) {
 		text        string
 	}{
 		{"a backend that works", "backend fake", func(*Probe) {}, OK, "HNS 13.3"},
-		{"an unknown profile", "backend fake", func(p *Probe) { p.Backend = fake{featureErr: trouble} }, Fail, "trouble"},
+		{"a backend that is not for this machine", "backend fake", func(p *Probe) { p.Backend = fake{featureErr: trouble} }, Fail, "trouble"},
+		{"an unknown profile", "backend fake", func(p *Probe) { p.Backend, p.Profile = fake{featureErr: trouble}, "ws2012" }, Fail, "trouble"},
 		{"no world", "backend fake", func(p *Probe) { p.Backend = fake{openErr: trouble} }, Fail, "no world opens: trouble"},
 		{"a world without end", "backend fake", func(p *Probe) { p.Backend = fake{closeErr: trouble} }, Fail, "does not close"},
 		{"leftovers", "backend fake", func(p *Probe) { p.Backend = fake{left: []string{"network nat"}} }, Warn, "network nat"},

@@ -121,7 +121,7 @@ func apply(flags *pflag.FlagSet, f *pflag.Flag, env func(string) string, file *F
 	}
 	if text := env(EnvName(f.Name)); text != "" {
 		if err := flags.Set(f.Name, text); err != nil {
-			return "", fmt.Errorf("%s=%s: %w", EnvName(f.Name), text, err)
+			return "", fmt.Errorf("%s=%s: %w", EnvName(f.Name), text, PlainError(err))
 		}
 		return EnvName(f.Name), nil
 	}
@@ -135,7 +135,7 @@ func apply(flags *pflag.FlagSet, f *pflag.Flag, env func(string) string, file *F
 	}
 	for _, text := range texts {
 		if err := flags.Set(f.Name, text); err != nil {
-			return "", fmt.Errorf("%s: %s: %w", file.Path, f.Name, err)
+			return "", fmt.Errorf("%s: %s: %w", file.Path, f.Name, PlainError(err))
 		}
 	}
 	return file.Path, nil

@@ -139,6 +139,10 @@ func (b *builder) endpoint(o Object) {
 		return
 	}
 	on := b.byID[strings.ToLower(e.HostComputeNetwork)]
+	if on == "" && e.HostComputeNetwork == "" {
+		b.note("endpoint %s is left out: it names no network", firstOf(o.Name, o.ID))
+		return
+	}
 	if on == "" {
 		b.note("endpoint %s is left out: its network %s is not in the state; import its network's file, too", firstOf(o.Name, o.ID), e.HostComputeNetwork)
 		return
