@@ -92,10 +92,14 @@ func vlan(n *Network, e *Endpoint) uint16 {
 }
 
 // accessVLAN is the VLAN of an endpoint's untagged frames: Hyper-V's own setting
-// wins over the documents.
+// wins over the documents, and its isolation setting over the VLAN setting.
 func (c *Compiler) accessVLAN(n *Network, e *Endpoint) uint16 {
 	if c.PortOptions != nil {
-		if v := c.PortOptions(e.Doc.ID).VLAN; v != nil {
+		o := c.PortOptions(e.Doc.ID)
+		if o.Isolation.Mode == vswitch.IsolationVLAN {
+			return uint16(o.Isolation.DefaultID)
+		}
+		if v := o.VLAN; v != nil {
 			switch v.Mode {
 			case vswitch.VLANAccess:
 				return v.AccessID

@@ -81,7 +81,9 @@ func (s *Switch) decide(w *vfp.Walk, q *question) decision {
 		return s.snap.directed(q, s.snap.host(q))
 	case vfp.ToPA:
 		tunnel := *q
-		tunnel.dom.confined = false // it is the outer packet that leaves
+		if w.Encap.Kind != vfp.NoEncap {
+			tunnel.dom.confined = false // it is the outer packet that leaves
+		}
 		d := s.snap.directed(&tunnel, s.snap.external)
 		d.toPA = true
 		return d
