@@ -77,6 +77,7 @@ var mutations = []Mutation{
 	{"sdn/flows-in-one-nvgre-id", "SDN-09", "sim/vnet/config.go", "e.FlowID = uint8(hash)", "e.FlowID = 0x2a"},
 	{"sdn/appliance-reachable", "SDN-12", "sim/vnet/mirror.go", "if p.Sink && dir == vfp.In {", "if false {"},
 	{"sdn/answers-keep-the-dip", "SDN-14", "sim/slb/tenant.go", "Action: tenantPick{s}, Stateful: true,", "Action: tenantPick{s},"},
+	{"sdn/tenants-reach-the-provider-network", "SDN-05", "sim/sdn/compile.go", "	cfg.Provider = k.provider()\n", ""},
 	{"sdn/strangers-reach-machines", "SDN-15", "sim/slb/tenant.go", "	in.Rules = append(in.Rules, t.strangers()...)\n", ""},
 	{"sdn/multiplexer-forgets-flows", "SDN-18", "sim/slb/mux.go", "Stateful: true, OneWay: true,", "OneWay: true,"},
 	{"sdn/unhealthy-machines-serve", "SDN-18", "sim/sdn/compile_slb.go", "return r.Probe == nil ||", "return true || r.Probe == nil ||"},

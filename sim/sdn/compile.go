@@ -159,6 +159,7 @@ func (k *compilation) network(n *VirtualNetwork, h *HostInfo, here map[*Subnet]b
 	cfg := vnet.Config{Name: n.Name, DRMAC: DRMAC, Kind: n.Kind, Options: vnet.Options{
 		OuterTTL: o.OuterTTL, OuterDF: o.OuterDF, DSCPCopy: o.DSCPCopy, ECNCopy: o.ECNCopy, DecTTL: o.DecTTL,
 	}}
+	cfg.Provider = k.provider()
 	for _, s := range n.Subnets {
 		vs := vnet.Subnet{Prefix: s.Prefix, Gateway: s.Gateway, VSID: s.VSID}
 		if here[s] {
@@ -182,6 +183,20 @@ func (k *compilation) network(n *VirtualNetwork, h *HostInfo, here map[*Subnet]b
 		}
 	}
 	return vnet.New(cfg)
+}
+
+// provider are the networks that provider addresses are in: those of the
+// documents, and those of hosts whose logical network has no document.
+func (k *compilation) provider() []netip.Prefix {
+	out := slices.Clone(k.m.Providers)
+	for i := range k.inv.Hosts {
+		for _, p := range k.inv.Hosts[i].PAs {
+			if p = p.Masked(); !slices.Contains(out, p) {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
 }
 
 func ca(n *Interface, a netip.Addr, at place, h *HostInfo, first bool) vnet.CA {

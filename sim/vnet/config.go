@@ -69,6 +69,10 @@ type Config struct {
 	Subnets []Subnet
 	CAs     []CA
 	Options Options
+	// Provider are the networks of provider addresses. What has no encapsulation
+	// must not get there: a machine that could write to the tunnel endpoints could
+	// write into every virtual network (rule SDN-05).
+	Provider []netip.Prefix
 }
 
 // Network is the compiled form.

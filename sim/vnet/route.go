@@ -2,6 +2,7 @@ package vnet
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/hnsim/hnsim/sim/vfp"
 	"github.com/hnsim/hnsim/sim/wire"
@@ -18,6 +19,8 @@ func (n *Network) routeLayer(p *Port) vfp.Layer {
 		Name: "VNET_GROUP_ENCAP_OUT", Dir: vfp.Out, Rules: []vfp.Rule{
 			{ID: "REPLICATE", Priority: 100, Match: vfp.Match{Func: toGroup, Note: "broadcast or multicast"},
 				Action: replicate{n, *p}, Terminating: true, Cite: "SDN-07"},
+			{ID: "PROVIDER", Priority: 150, Match: vfp.Match{Dst: n.cfg.Provider, Never: len(n.cfg.Provider) == 0, Func: p.speaksOutside(n), Note: "not in a tunnel"},
+				Action: vfp.Block{Reason: vfp.DropNoMapping}, Terminating: true, Cite: "SDN-05"},
 			{ID: "DIRECT", Priority: 200, Match: vfp.Match{Func: translated, Note: "source is a virtual address"},
 				Action: vfp.ForwardTo{Forward: vfp.Forward{Kind: vfp.ToPA}}, Terminating: true, Cite: "SDN-14"},
 			{ID: "PUBLIC", Priority: 250, Match: vfp.Match{Src: own, Never: len(own) == 0, Func: n.leaves, Note: "destination outside the network"},
@@ -27,6 +30,14 @@ func (n *Network) routeLayer(p *Port) vfp.Layer {
 			{ID: "NO_IP", Priority: 400, Action: vfp.Block{Reason: vfp.DropNoMapping}, Terminating: true, Cite: "SDN-05"},
 		},
 	}}}
+}
+
+// speaksOutside: the packet is about to leave as it is, by DIRECT or PUBLIC.
+func (p *Port) speaksOutside(n *Network) func(w *vfp.Walk) bool {
+	also := p.Also
+	return func(w *vfp.Walk) bool {
+		return translated(w) || n.leaves(w) && slices.Contains(also, w.H.Src)
+	}
 }
 
 // leaves: the destination is in no subnet of the network.
