@@ -19,7 +19,8 @@
 //	ports.dynamic     49152-50000                                     of a host
 //	socket            tcp:50005 | close tcp:50005, also what a        of a role
 //	                  listen stimulus has opened
-//	hns.restart, hns.stop, hns.start, host.reboot, host.adapter in|out of a host
+//	hns.restart, hns.stop, hns.start, host.reboot, host.adapter in|out,
+//	host.vfp on|off                                                   of a host
 //	outer.spoofing    on|off                                          of a host on an outer switch
 //	outer.cas         ADDR,ADDR: the addresses of the VM's port       of a host on an outer switch
 //	vm.host           NAME: the physical host that it moves to           of a virtual machine

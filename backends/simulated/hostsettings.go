@@ -166,6 +166,19 @@ func moveAdapter(w *world, s backends.Setting) error {
 	return nd.host.HNS.SetAdapterPresent(nd.nics[0].Name(), s.Value == "in")
 }
 
+// switchExtension switches the forwarding extension of the host's physical
+// adapter (D.3 #19).
+func switchExtension(w *world, s backends.Setting) error {
+	nd, err := w.hostOf(s)
+	if err != nil {
+		return err
+	}
+	if s.Value != "on" && s.Value != "off" {
+		return usage("host.vfp %q: expected on or off", s.Value)
+	}
+	return nd.host.HNS.SetExtension(nd.nics[0].Name(), s.Value == "on")
+}
+
 // setFirewall reads "disable tcp:8080" and "enable tcp:8080": the rule that HNS
 // added for a published port.
 func setFirewall(w *world, s backends.Setting) error {

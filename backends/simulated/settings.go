@@ -50,6 +50,7 @@ var settingTable = map[string]settingFunc{
 	"hns.start":        serviceVerb((*hns.Service).Start),
 	"host.reboot":      rebootHost,
 	"host.adapter":     moveAdapter,
+	"host.vfp":         switchExtension,
 	"vm.host":          moveVM,
 	"sdn.agent":        setAgent,
 	"mux":              setMux,

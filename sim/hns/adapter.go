@@ -37,6 +37,36 @@ func (s *Service) SetAdapterPresent(name string, present bool) error {
 	return nil
 }
 
+// SetExtension switches the forwarding extension of a physical adapter, without
+// which no network that needs VFP can be made on it (D.3 #19). It is refused
+// while such a network is there.
+func (s *Service) SetExtension(name string, on bool) error {
+	err := s.change(func(t *tx) error {
+		if !s.hasAdapter(name) {
+			return hcn.Errorf(hcn.ErrAdapterNotFound, "the host has no adapter %q: it has %s", name, t.adapterNames())
+		}
+		for _, n := range t.next.Networks {
+			if n.Uplink == name && n.Type.UsesVFP() && !on {
+				return hcn.Errorf(hcn.ErrSharedSwitchModification, "network %q on adapter %q needs the forwarding extension", n.Doc.Name, name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.noVFP == nil {
+		s.noVFP = map[string]bool{}
+	}
+	s.noVFP[name] = !on
+	return nil
+}
+
+// withoutVFP: the adapter has no forwarding extension, or not now.
+func (t *tx) withoutVFP(u *Uplink) bool { return u.NoVFP || t.s.noVFP[u.Name] }
+
 func (s *Service) hasAdapter(name string) bool {
 	for _, u := range s.cfg.Uplinks {
 		if u.Name == name {

@@ -125,7 +125,7 @@ func (t *tx) bindUplink(n *Network) error {
 	case u.Bound:
 		return hcn.ErrorAt(hcn.ErrInvalidParameter, path, fmt.Sprintf("adapter %q, which carries another external switch", u.Name), "an adapter without one")
 	}
-	if n.Type.UsesVFP() && u.NoVFP {
+	if n.Type.UsesVFP() && t.withoutVFP(u) {
 		return hcn.ErrorAt(hcn.ErrVFPNotAllowed, "Type", string(n.Type), fmt.Sprintf("the forwarding extension on adapter %q", u.Name))
 	}
 	if n.Type == hcn.Transparent && t.hasTransparent(u.Name) {
@@ -225,7 +225,7 @@ func (t *tx) defaultUplink(n *Network) (*Uplink, string, error) {
 		if first == nil {
 			first = u
 		}
-		if n.Type == hcn.Transparent && t.hasTransparent(u.Name) || n.Type.UsesVFP() && u.NoVFP || u.Bound || t.s.absent[u.Name] {
+		if n.Type == hcn.Transparent && t.hasTransparent(u.Name) || n.Type.UsesVFP() && t.withoutVFP(u) || u.Bound || t.s.absent[u.Name] {
 			continue
 		}
 		return u, "Type", nil

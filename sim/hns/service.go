@@ -18,6 +18,7 @@ type Service struct {
 	cur     *State
 	phase   phase
 	absent  map[string]bool // adapters that were taken out
+	noVFP   map[string]bool // adapters whose forwarding extension was switched off
 	persist func(prev, next *State) error
 }
 
