@@ -72,12 +72,13 @@ func (l *line) tolerant() string {
 func (r *run) onward(w *word, err error) (goOn bool) {
 	var no *refusal
 	var wrong *mismatch
+	var bad *scenarioError
 	soft := errors.As(err, &no) || errors.As(err, &wrong) || !w.acts && r.onlyLooked(err)
 	switch {
 	case err == nil && r.cur.negate:
 		r.stumbled(rsc.ErrUnexpectedSuccess)
 		return true
-	case err == nil || errors.As(err, &no) && r.cur.negate:
+	case err == nil || errors.As(err, &no) && r.cur.negate || r.cur.maybe && (soft || errors.As(err, &bad)):
 		return true
 	case soft:
 		r.stumbled(err)

@@ -34,6 +34,15 @@ expect c3 udp 'three'`, Options{Onward: true, OnLine: func(s Step) {
 	}
 }
 
+func TestOnwardLinesThatMayFailFailNothing(t *testing.T) {
+	source := strings.Replace(mkSource("? expect c3 udp 'two'\n? ping c1 > 10.1.0.20"), "\n", "\n# checks: flow-table\n", 1)
+	for _, onward := range []bool{false, true} {
+		if res := Run(t.Context(), mkScenario(t, source), &fake{}, Options{Onward: onward}); res.Status != Passed {
+			t.Errorf("onward %v: %s %+v", onward, res.Status, res.Failure)
+		}
+	}
+}
+
 func TestOnwardSaysWhatItCouldNotGetPast(t *testing.T) {
 	tests := []struct{ name, script, reason string }{
 		{"a value that was not saved", "send c1 udp > 10.1.0.20:53\nexpect c3 udp sport=9 save=port:sport\nsend c3 udp > 10.1.0.10:$port", "port"},
