@@ -133,3 +133,13 @@ func TestBenchmarksThatMakeNoSenseExitWithTwo(t *testing.T) {
 	}
 	hnsim(t, nil, "run", "--format", "benchstat").check(t, 2, "", "expected text or json")
 }
+
+// The path of WinNAT has as many flows as WinNAT keeps sessions, and no more.
+func TestAPathCarriesTheFlowsThatItsDescriptionPromises(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a quarter of a million sessions, twice")
+	}
+	r := hnsim(t, nil, "bench", "nat", "nat-in", "--flows", "261120", "--count", "1", "--sample", "2ms", "-q")
+	r.check(t, 0, "  nat-in    64  261120 ", "")
+	hnsim(t, nil, "bench", "nat", "--flows", "261121", "--count", "1", "--sample", "2ms", "-q").check(t, 3, "WinNAT keeps 262,144 sessions", "")
+}

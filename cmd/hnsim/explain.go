@@ -15,14 +15,15 @@ import (
 
 func (a *app) explainCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain [" + strings.Join(explain.Kinds(), "|") + "] NAME | explain knob",
+		Use:   "explain [" + strings.Join(explain.Kinds(), "|") + "] NAME | explain KIND",
 		Short: "say what a scenario, rule, drop reason, error code, knob, feature or profile is",
 		Long: `Say what something is: a scenario with its requirement and the rules it checks, a
 rule of the contract with its source and the scenarios that check it, a drop reason,
 an HCN error code by name or number, a knob with its default in every profile, a
 feature with its HNS versions, a build profile.
 
-One word in front limits the search to a kind. knob alone lists all knobs.`,
+One word in front limits the search to a kind. A kind alone lists what there is of
+it; knob says more, and profile is the knob of that name.`,
 		Example: `  hnsim explain S-NAT-05
   hnsim explain NAT-13
   hnsim explain drop NatPoolExhausted
@@ -51,7 +52,11 @@ func (a *app) runExplain(args []string) error {
 		// Whoever mends a scenario wants the rest explained all the more.
 		a.talk("hnsim: no scenario is known: %v\n", err)
 	}
-	entries, err := explain.NewBook(specs).Find(kind, name)
+	book := explain.NewBook(specs)
+	entries, err := book.Find(kind, name)
+	if err != nil && kind == "" && slices.Contains(explain.Kinds(), name) {
+		return a.listNames(book.Names(name))
+	}
 	if err != nil {
 		return err
 	}
@@ -59,6 +64,17 @@ func (a *app) runExplain(args []string) error {
 		return a.json(entries)
 	}
 	explain.WriteText(a.out, entries, min(a.out.Width, 100))
+	return nil
+}
+
+// listNames lists what there is of a kind.
+func (a *app) listNames(names []string) error {
+	if a.opts.format == "json" {
+		return a.json(names)
+	}
+	for _, name := range names {
+		fmt.Fprintln(a.out, name)
+	}
 	return nil
 }
 

@@ -146,6 +146,8 @@ func TestVersionIsTextOrJSON(t *testing.T) {
 func TestExplainKnowsWhatTheModelKnows(t *testing.T) {
 	hnsim(t, nil, "explain", "NAT-13").check(t, 0, "rule  NAT-13", "")
 	hnsim(t, nil, "explain", "drop", "NatPoolExhausted").check(t, 0, "drop  NatPoolExhausted", "")
+	hnsim(t, nil, "explain", "drop").check(t, 0, "NatPoolExhausted\n", "")
+	hnsim(t, nil, "explain", "feature", "--format", "json").check(t, 0, `"RemoteSubnet"`, "")
 	r := hnsim(t, nil, "explain", "0x803b0013", "--format", "json")
 	if !json.Valid([]byte(r.out)) || !strings.Contains(r.out, "HCN_E_PORT_ALREADY_EXISTS") {
 		t.Errorf("%s", r.out)

@@ -32,6 +32,15 @@ func TestReachPrintsTheTableAndComparesIt(t *testing.T) {
 	}
 }
 
+func TestReachNamesTheDocumentThatIsRefused(t *testing.T) {
+	t.Chdir(t.TempDir())
+	text := `[{"Name":"n","Type":"NAT","Ipams":[{"Subnets":[{"IpAddressPrefix":"172.16.0.0/24"}]}]},{"Name":"e","IpConfigurations":[{"IpAddress":"9.9.9.9"}]}]`
+	if err := os.WriteFile("state.json", []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	hnsim(t, nil, "reach", "state.json").check(t, 3, "", " net1 state.json.2: ")
+}
+
 // The controller of tenant networks is asked through the worlds that reach,
 // trace and diff watch, too.
 func TestTenantNetworksCanBeAskedFollowedAndCompared(t *testing.T) {

@@ -81,6 +81,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.runCmd(), a.listCmd(), a.explainCmd(), a.traceCmd(), a.diffCmd(), a.benchCmd(), a.fuzzCmd(), a.reachCmd(), a.validateCmd(), a.serveCmd(), a.execCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd(), a.docsCmd(), a.probeCmd())
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.AddCommand(a.agentCmd(), a.collectCmd(), a.importCmd(), a.reportCmd())
+	root.SetUsageTemplate(wrapFlags(root.UsageTemplate(), a.out.Width))
 	sayUsage(root)
 	return root
 }

@@ -27,6 +27,12 @@ func (s *sticky) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// wrapFlags makes a usage template wrap what it says of flags at a width; a
+// narrower terminal than that of old wraps by itself.
+func wrapFlags(template string, width int) string {
+	return strings.ReplaceAll(template, ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", max(width, 80)))
+}
+
 // sayUsage makes the errors of the command line say what was expected, in the
 // words of the verb rather than of the libraries.
 func sayUsage(root *cobra.Command) {

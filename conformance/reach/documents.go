@@ -3,10 +3,17 @@ package reach
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/hnsim/hnsim/scenarios/script"
 )
 
 // Document is a file with HCN documents: one, or a list of them.
@@ -45,7 +52,7 @@ func FromDocuments(docs []Document) ([]byte, error) {
 			if err := json.Unmarshal(raw, &s); err != nil {
 				return nil, fmt.Errorf("%s, object %d: %w", d.File, i+1, err)
 			}
-			name := fmt.Sprintf("doc%d.json", len(archive.Files)+1)
+			name := fileName(d.File, i, len(objects), archive.Files)
 			archive.Files = append(archive.Files, txtar.File{Name: name, Data: append(raw, '\n')})
 			switch {
 			case s.Subnets != nil && s.Ipams == nil:
@@ -86,15 +93,44 @@ func split(d Document) ([]json.RawMessage, error) {
 	if len(data) > 0 && data[0] == '[' {
 		var list []json.RawMessage
 		if err := json.Unmarshal(data, &list); err != nil {
-			return nil, fmt.Errorf("%s: %w", d.File, err)
+			return nil, notJSON(d.File, data, err)
 		}
 		return list, nil
 	}
 	if !json.Valid(data) {
 		var v any
-		return nil, fmt.Errorf("%s: %w", d.File, json.Unmarshal(data, &v))
+		return nil, notJSON(d.File, data, json.Unmarshal(data, &v))
 	}
 	return []json.RawMessage{data}, nil
+}
+
+// plainName is what a script may say without quotes.
+var plainName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+
+// fileName is the name of object i of n of a file: messages say it.
+func fileName(file string, i, n int, taken []txtar.File) string {
+	name := plainName.ReplaceAllString(path.Base(filepath.ToSlash(file)), "_")
+	if n > 1 {
+		name = fmt.Sprintf("%s.%d", name, i+1)
+	}
+	if name == script.ReachFile || slices.ContainsFunc(taken, func(f txtar.File) bool { return f.Name == name }) {
+		name = fmt.Sprintf("doc%d-%s", len(taken)+1, name)
+	}
+	return name
+}
+
+// notJSON says at which line of a file it stops being JSON.
+func notJSON(file string, data []byte, err error) error {
+	line := 1 + bytes.Count(data, []byte("\n"))
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		line = 1 + bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n"))
+	case errors.As(err, &kind):
+		return fmt.Errorf("%s:%d: at %q: found a JSON %s, which does not belong there", file, 1+bytes.Count(data[:min(int(kind.Offset), len(data))], []byte("\n")), kind.Field, kind.Value)
+	}
+	return fmt.Errorf("%s:%d: not JSON: %w", file, line, err)
 }
 
 func isText(raw json.RawMessage) bool { return len(raw) > 2 && raw[0] == '"' }

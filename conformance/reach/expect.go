@@ -133,11 +133,11 @@ func (e *Expectation) json(data []byte) error {
 			Cells []jsonRow `json:"cells"`
 		}
 		if err := json.Unmarshal(data, &t); err != nil {
-			return fmt.Errorf("%s: %w", e.file, err)
+			return notJSON(e.file, data, err)
 		}
 		rows = t.Cells
 	} else if err := json.Unmarshal(data, &rows); err != nil {
-		return fmt.Errorf("%s: %w", e.file, err)
+		return notJSON(e.file, data, err)
 	}
 	for i, r := range rows {
 		value := strings.Trim(string(r.Expected), `"`)

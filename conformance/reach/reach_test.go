@@ -164,7 +164,7 @@ func TestBadExpectationsAreExplained(t *testing.T) {
 		"from,to,port,expected\na,,tcp:80,open\n":  "w:2: from, to and port must not be empty",
 		"from,to,port,expected\na,b,tcp,open\n":    "w:2: port \"tcp\": expected tcp:PORT",
 		`[{"from":"a","to":"b","port":"*"}]`:       `w:1: "": expected open or closed`,
-		`{"cells":[{"from":1}]}`:                   "cannot unmarshal",
+		`{"cells":[{"from":1}]}`:                   `w:1: at "cells.from": found a JSON number`,
 		"from,to,port,expected\n\"a,b,tcp:80,open": "w: ",
 	} {
 		if _, err := ParseExpectation("w", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
@@ -194,9 +194,14 @@ func TestDocumentsMakeAWorld(t *testing.T) {
 	if !table.cell("web1", "x", "tcp:80").Open || table.cell("x", "web1", "tcp:80").Open || len(table.Places) < 5 {
 		t.Errorf("%s\n%+v", text, table.Cells)
 	}
+	for _, want := range []string{"network h1 net1 net.json\n", "endpoint web1 net1 eps.json.1\n", "-- eps.json.2 --\n"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
 	for data, want := range map[string]string{
 		`{"Name":"e"}`: "an endpoint without a network",
-		`{"Name":`:     "bad.json: unexpected end",
+		`{"Name":`:     "bad.json:1: not JSON: unexpected end",
 		`[1]`:          "object 1",
 		`{"Subnets":[{"AddressPrefix":"10.0.0.0/24"}],"Type":"nat"}`: "v1 document",
 		`[]`: "no network and no endpoint",

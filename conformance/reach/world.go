@@ -203,7 +203,11 @@ func build(ctx context.Context, b backends.Backend, sc *script.Scenario, opt scr
 		if sb.last != nil {
 			_, _ = sb.last.Close(ctx)
 		}
-		return nil, fmt.Errorf("the set-up of %s came to %s: %s", sc.ID, res.Status, res.Reason)
+		at := ""
+		if res.Failure != nil {
+			at = res.Failure.Command + ": "
+		}
+		return nil, fmt.Errorf("the set-up of %s came to %s: %s%s", sc.ID, res.Status, at, res.Reason)
 	}
 	return sb.last, nil
 }

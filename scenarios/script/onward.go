@@ -80,6 +80,8 @@ func (r *run) onward(w *word, err error) (goOn bool) {
 		return true
 	case err == nil || errors.As(err, &no) && r.cur.negate || r.cur.maybe && (soft || errors.As(err, &bad)):
 		return true
+	case r.cur.maybe && mayFail(err):
+		return true // as it may without looking on
 	case soft:
 		r.stumbled(err)
 		return true

@@ -111,3 +111,16 @@ func TestTolerantLinesEndEitherWay(t *testing.T) {
 		}
 	}
 }
+
+// Who looks on sees a scenario that passes pass.
+func TestOnwardLetsLinesEndThatMayEndEitherWay(t *testing.T) {
+	const script = "? expect c3 udp 'nothing'\nsend c1 udp 10.1.0.10:1 > 10.1.0.20:53 'one'"
+	for _, onward := range []bool{false, true} {
+		var done []backends.Stimulus
+		sc := mkScenario(t, strings.Replace(mkSource(script), "# rules:", "# checks: flow-table\n# rules:", 1))
+		res := Run(t.Context(), sc, &fake{stimuli: &done}, Options{Onward: onward})
+		if res.Status != Passed || res.Stopped != nil || len(done) != 1 {
+			t.Errorf("onward %v: %s %+v stopped %+v, %d stimuli", onward, res.Status, res.Failure, res.Stopped, len(done))
+		}
+	}
+}
