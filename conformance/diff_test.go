@@ -56,6 +56,8 @@ type livelyWorld struct {
 	seen []backends.Observation
 }
 
+func (w *livelyWorld) Unwrap() backends.World { return w.World }
+
 func (w *livelyWorld) Observations() []backends.Observation {
 	all := w.World.Observations()
 	var news []backends.Observation

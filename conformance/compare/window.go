@@ -152,8 +152,9 @@ func (l *ledger) segmentNoise(o *backends.Observation, frame []byte, m *wire.Met
 	if t.Flags()&notes == 0 && m.Payload == m.End {
 		return normACKs
 	}
-	// A segment that comes by again with another TTL goes round in circles.
-	return l.repeated(o, side, "%v %v %d %d %d %d %d %s", m.Src(frame), m.Dst(frame), m.SrcPort, m.DstPort, m.TTL(frame), t.Seq(), t.Flags()&notes, frame[m.Payload:m.End])
+	// A segment that comes by again with another TTL goes round in circles, and one
+	// for another MAC is a copy that somebody asked for.
+	return l.repeated(o, side, "%v %v %v %d %d %d %d %d %s", wire.Ethernet(frame).Dst(), m.Src(frame), m.Dst(frame), m.SrcPort, m.DstPort, m.TTL(frame), t.Seq(), t.Flags()&notes, frame[m.Payload:m.End])
 }
 
 // complaintNoise finds ICMP errors about segments that were complained about
