@@ -85,7 +85,7 @@ const maxExpectations = 10_000
 func ParseExpectations(file string, data []byte) ([]*Expectation, error) {
 	var out []*Expectation
 	var errs []error
-	for i, text := range strings.Split(string(data), "\n") {
+	for i, text := range strings.Split(strings.TrimPrefix(string(data), "\ufeff"), "\n") {
 		e, err := parseExpectation(text)
 		if err != nil {
 			errs = append(errs, &LineError{file, i + 1, err.Error()})

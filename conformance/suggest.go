@@ -5,7 +5,7 @@ import "strings"
 // Suggest returns the candidate that word was most likely meant to be, or "".
 // Ties go to the earlier candidate.
 func Suggest(word string, candidates []string) string {
-	best, bestDistance := "", 1+max(2, len(word)/3)
+	best, bestDistance := "", 1+min(max(2, len(word)/3), max(0, len(word)-1))
 	lower := strings.ToLower(word)
 	for _, c := range candidates {
 		if d := distance(lower, strings.ToLower(c), bestDistance); d < bestDistance {

@@ -238,3 +238,28 @@ func TestUsageErrorsSayWhatIsExpected(t *testing.T) {
 		}
 	}
 }
+
+// PowerShell and Windows' editors begin UTF-8 files with a byte order mark.
+func TestByteOrderMarksAreNoText(t *testing.T) {
+	text, err := os.ReadFile(mine(t, "passes.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{
+		"mine.txtar": "\ufeff" + string(text), "none.expect": "\ufeffskip S-NAT-02 reason=\"x\"\n", "want.csv": "\ufefffrom,to,port,expected\n*,*,tcp:443,closed\ncn1,x,tcp:443,open\n",
+		"wide.json": "\xff\xfe{\x00}\x00", "wide.txtar": "\xff\xfe#\x00 \x00",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hnsim(t, nil, "run", "./mine.txtar", "-q").check(t, 0, "1 passed", "")
+	hnsim(t, nil, "run", "S-NAT-02", "--expect", "none.expect", "-q").check(t, 3, "1 skipped", "")
+	if r := hnsim(t, nil, "reach", "S-NAT-01", "--port", "tcp:443", "--expect", "want.csv"); !strings.Contains(r.out, "not as expected") {
+		t.Errorf("%d %s%s", r.code, r.out, r.errOut)
+	}
+	hnsim(t, nil, "run", "./wide.txtar").check(t, 2, "", "wide.txtar:1: the file is UTF-16, expected UTF-8")
+	hnsim(t, nil, "reach", "wide.json").check(t, 2, "", "wide.json:1: the file is UTF-16, expected UTF-8")
+	hnsim(t, nil, "validate", "wide.json").check(t, 1, "the file is UTF-16", "")
+}

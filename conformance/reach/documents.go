@@ -121,6 +121,9 @@ func fileName(file string, i, n int, taken []txtar.File) string {
 
 // notJSON says at which line of a file it stops being JSON.
 func notJSON(file string, data []byte, err error) error {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return fmt.Errorf("%s:1: the file is UTF-16, expected UTF-8: write it with Out-File -Encoding utf8", file)
+	}
 	line := 1 + bytes.Count(data, []byte("\n"))
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError

@@ -65,6 +65,7 @@ const maxRows = 1 << 16
 func ParseExpectation(file string, data []byte) (*Expectation, error) {
 	e := &Expectation{file: file}
 	var err error
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if t := bytes.TrimSpace(data); len(t) > 0 && (t[0] == '[' || t[0] == '{') {
 		err = e.json(t)
 	} else {

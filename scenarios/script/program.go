@@ -1,6 +1,7 @@
 package script
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -27,6 +28,11 @@ type program struct {
 // backend. The error joins one *FileError for each mistake.
 func Parse(fileName string, data []byte) (*Scenario, error) {
 	p := &problems{file: fileName}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // as Windows' editors write it
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		p.add(1, "the file is UTF-16, expected UTF-8: write it with Out-File -Encoding utf8")
+		return nil, p.err()
+	}
 	sc := &Scenario{File: fileName, Area: areaOf(fileName), Source: slices.Clone(data), program: &program{}}
 	if len(data) > maxFile {
 		p.add(0, "%d bytes; a scenario has at most %d", len(data), maxFile)

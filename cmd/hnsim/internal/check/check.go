@@ -198,6 +198,9 @@ func (c *Checker) document(name, at string, text []byte) []Finding {
 		var syntax *json.SyntaxError
 		if err := json.Unmarshal(trimmed, new(any)); errors.As(err, &syntax) {
 			f.Message, f.Expected = "not JSON: "+err.Error(), ""
+			if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
+				f.Message, f.Expected = "the file is UTF-16", "UTF-8: write it with Out-File -Encoding utf8"
+			}
 			f.Line = 1 + bytes.Count(trimmed[:min(int(syntax.Offset), len(trimmed))], []byte("\n"))
 		}
 		return []Finding{f}
