@@ -40,6 +40,8 @@ func (s *Switch) traceDecision(f *transit, p *vfp.Packet, w *vfp.Walk, d *decisi
 		f.note(p, f.in, vfp.Out, fmt.Sprintf("to port %d %q for %s", d.port.cfg.ID, d.port.cfg.Name, w.H.EthDst), "VS-10 VS-11")
 	case d.who == onePort:
 		f.note(p, f.in, vfp.Out, fmt.Sprintf("to port %d %q, as a layer decided", d.port.cfg.ID, d.port.cfg.Name), "")
+	case d.who == nobody:
+		f.note(p, f.in, vfp.Out, "in copies only", "SDN-07")
 	default:
 		f.note(p, f.in, vfp.Out, "flood: "+[...]string{
 			everyone: "every port of the domain", unknown: "uplink and ports with MAC spoofing",

@@ -1,0 +1,31 @@
+package conformance
+
+import (
+	"context"
+	"testing"
+
+	"github.com/hnsim/hnsim/backends/simulated"
+	"github.com/hnsim/hnsim/scenarios/script"
+)
+
+// A trace changes nothing that it tells of. Scenarios run without one until one
+// fails, so nothing else would notice. In short mode it is one in five, and those
+// of tenant networks.
+func TestTracingChangesNothing(t *testing.T) {
+	all, err := Suite()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range all {
+		if s.script.ProgramTime > 0 || testing.Short() && i%5 != 0 && s.Area != "sdn" {
+			continue
+		}
+		var runs [2]*script.Result
+		for j := range runs {
+			runs[j] = script.Run(context.Background(), s.script, simulated.Backend{}, script.Options{Seed: 1, Profile: "ws2025", Tracing: j == 1})
+		}
+		if d := script.Difference(runs[0], runs[1]); d != "" {
+			t.Errorf("%s without trace | with: %s", s.ID, d)
+		}
+	}
+}
