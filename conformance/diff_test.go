@@ -37,7 +37,7 @@ func (lively) Name() string { return "lively" }
 
 func (lively) Capabilities() []backends.Capability {
 	return slices.DeleteFunc(backends.Capabilities(), func(c backends.Capability) bool {
-		return slices.Contains([]backends.Capability{backends.VirtualTime, backends.DropReasons, backends.PacketTrace, backends.Programs, backends.SDN}, c)
+		return slices.Contains([]backends.Capability{backends.VirtualTime, backends.DropReasons, backends.PacketTrace, backends.Programs}, c)
 	})
 }
 
