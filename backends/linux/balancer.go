@@ -52,6 +52,7 @@ func (s *store) createBalancer(id string, body json.RawMessage) (string, error) 
 		if e == nil {
 			return "", hcn.ErrorAt(hcn.ErrEndpointNotFound, fmt.Sprintf("HostComputeEndpoints[%d]", i), fmt.Sprintf("%q", ref), "the id of an endpoint")
 		}
+		doc.HostComputeEndpoints[i] = e.doc.ID // in the letters of the endpoint's own document (rule B6a)
 		if b.net == nil {
 			b.net = e.net
 		}
