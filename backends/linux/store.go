@@ -78,12 +78,13 @@ type namespace struct {
 	kind       hcn.NamespaceType
 	endpoints  []*endpoint
 	containers []string
-	hyperv     bool // its containers are Hyper-V isolated
+	hyperv     bool   // its containers are Hyper-V isolated
+	created    uint64 // FILETIME
 }
 
 func newStore(p hcn.Profile, seed uint64) *store {
 	s := &store{profile: p, rng: seed*0x9E3779B97F4A7C15 + 0xD1B54A32D192ED03}
-	s.namespaces = append(s.namespaces, &namespace{kind: hcn.HostDefaultNamespace,
+	s.namespaces = append(s.namespaces, &namespace{kind: hcn.HostDefaultNamespace, created: fileTime(time.Now()),
 		doc: &hcn.Namespace{ID: s.guid(), Type: hcn.HostDefaultNamespace, NamespaceID: 1}})
 	return s
 }
@@ -363,6 +364,8 @@ func fileTime(t time.Time) uint64 {
 
 func (s *store) namespaceDocument(n *namespace) json.RawMessage {
 	doc := *n.doc
+	doc.Health = hcn.Health{Data: healthy(n.created)}
+	doc.State, doc.Version = 1, s.profile.Version.Object() // section F.4
 	doc.Resources = nil
 	for _, e := range n.endpoints {
 		doc.Resources = append(doc.Resources, hcn.NamespaceResource{Type: hcn.EndpointResource, Data: hcn.NamespaceResourceData{ID: e.doc.ID}})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/sim/hcn"
@@ -164,7 +165,7 @@ func (s *store) createNamespace(id string, body json.RawMessage) (string, error)
 		doc.Type = hcn.HostNamespace
 	}
 	resources := doc.Resources
-	n := &namespace{doc: doc, kind: doc.Type}
+	n := &namespace{doc: doc, kind: doc.Type, created: fileTime(time.Now())}
 	s.namespaces = append(s.namespaces, n)
 	for _, r := range resources {
 		e := s.endpoint(r.Data.ID)
