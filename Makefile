@@ -46,7 +46,7 @@ scenarios: ## the conformance suite against the model, reports in OUT (hnsim-out
 determinism: ## two runs with one seed must have the same event hash, another seed another
 	@.ci/determinism
 
-mutate: ## break the model on purpose: every mutation must turn a scenario red, 20 a comparison, too
+mutate: ## break the model on purpose: every mutation must turn a scenario red, some a comparison, too
 	$(GO) run ./conformance/mutation -also-diff 20
 
 cover: ## coverage of all packages by all tests, cover.html

@@ -49,7 +49,9 @@ func main() {
 	}
 	picked := pick(*run, *sample)
 	for _, m := range spread(picked, *also) {
-		compared[m.Name] = true
+		// Recordings hold no requests to a network controller: a comparison
+		// cannot see what is broken there.
+		compared[m.Name] = !strings.HasPrefix(m.Name, "sdn/")
 	}
 	os.Exit(mutate(picked, *run, *list, *jobs, os.Stdout))
 }
