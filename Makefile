@@ -140,6 +140,7 @@ peers: ## forwarding paths beside the C limit, in one run (needs gcc and AVX-512
 .PHONY: fuzz-worlds mutate-fuzz
 
 fuzz-worlds: build ## random worlds for FUZZWORLDS (10m): flow tables on and off, and every invariant
+	@mkdir -p $(OUT)
 	./hnsim fuzz --duration $(or $(FUZZWORLDS),10m) --minimize $(OUT)/found.txtar
 
 mutate-fuzz: ## plant errors of the flow table: hnsim fuzz must find each of them
