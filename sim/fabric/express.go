@@ -23,6 +23,7 @@ type Express struct {
 
 	batch *vfp.Batch
 	exits [vfp.BatchSize]expressExit
+	short shortcuts
 	extra int // copies of frames, which nobody follows
 }
 
@@ -72,11 +73,15 @@ func (h *Host) openExpress(s *hostSwitch, port vfp.PortID) (*Express, error) {
 	}
 	x := &Express{h: h, in: s, port: port}
 	h.express, h.nic.express = x, x.send
+	x.openShortcuts()
 	return x, nil
 }
 
 // Close ends it.
-func (x *Express) Close() { x.h.express, x.h.nic.express = nil, nil }
+func (x *Express) Close() {
+	x.closeShortcuts()
+	x.h.express, x.h.nic.express = nil, nil
+}
 
 // Process takes a batch through. Its packets hold frames and nothing else;
 // afterwards At says where each left. The batch belongs to the express until
@@ -88,34 +93,44 @@ func (x *Express) Process(b *vfp.Batch) {
 		p.ID, p.InPort, p.OutPort, p.Verdict, p.Reason = expressMark|uint64(i), x.port, 0, vfp.Pending, vfp.DropNone
 		x.exits[i].how, x.exits[i].moved = NoExit, false
 	}
+	if x.short.usable(x) {
+		x.quick(b)
+	} else {
+		x.long(b, 0, b.N)
+	}
+}
+
+// long takes the packets [from:to) through, step by step.
+func (x *Express) long(b *vfp.Batch, from, to int) {
 	switch {
 	case x.in == nil:
-		x.fromWire(b)
+		x.fromWire(b, from, to)
 	case x.port == x.in.prog.Wire && x.in.prog.Uplink != "":
-		for i := range b.N {
+		for i := from; i < to; i++ {
 			if p := &b.Pkts[i]; x.h.nic.admit(p.Bytes()) != vfp.DropNone {
 				p.DropWith(x.h.nic.admit(p.Bytes()))
 			}
 		}
 		fallthrough
 	default:
-		for i := range b.N {
+		for i := from; i < to; i++ {
 			if b.Pkts[i].Verdict == vfp.Pending {
 				x.in.tally.in++
 			}
 		}
-		x.in.sw.Process(b, x.in)
+		x.in.sw.ProcessPart(b, from, to, x.in)
 	}
 }
 
 // fromWire is the way in where no switch has the NIC.
-func (x *Express) fromWire(b *vfp.Batch) {
-	for i := range b.N {
+func (x *Express) fromWire(b *vfp.Batch, from, to int) {
+	for i := from; i < to; i++ {
 		p := &b.Pkts[i]
 		if why := x.h.nic.admit(p.Bytes()); why != vfp.DropNone {
 			p.DropWith(why)
 			continue
 		}
+		x.short.at, x.short.iface = i, nil
 		x.h.fromWire(b.Now, p.Bytes(), p.ID)
 	}
 }
@@ -196,6 +211,7 @@ func (x *Express) advance(i int, to *hostIface, p *vfp.Packet) bool {
 		return false
 	case out.Name() == x.h.cfg.Adapter && x.h.nic.cfg.VLAN == 0 && x.h.nic.admit(p.Bytes()) == vfp.DropNone && x.h.uplinkSwitch() == nil:
 		x.leaves(i, ByWire)
+		x.learnOut(i, to, out, p)
 	default:
 		out.Transmit(x.batch.Now, p.Bytes(), p.ID)
 	}
@@ -237,9 +253,13 @@ func (x *Express) deliver(s *hostSwitch, port vfp.PortID, p *vfp.Packet) bool {
 	case to == nil:
 		return false
 	case to.Compartment == HostCompartment:
-		to.iface.Receive(x.batch.Now, p.Bytes(), p.ID)
+		// The switch may still want to show the frame to a monitor.
+		if p != &x.batch.Pkts[i] || s.sw.Mirrored(port) || !x.advance(i, to, p) {
+			to.iface.Receive(x.batch.Now, p.Bytes(), p.ID)
+		}
 	case p != &x.batch.Pkts[i]:
 		x.copied(i, ToInside, p.Bytes())
+		x.learnIn(i, s, port, p)
 	default:
 		x.leaves(i, ToInside)
 	}
@@ -248,8 +268,10 @@ func (x *Express) deliver(s *hostSwitch, port vfp.PortID, p *vfp.Packet) bool {
 
 // transmit takes a frame that the host's stack sends into a switch.
 func (x *Express) transmit(from *hostIface, frame []byte, id uint64) bool {
-	if _, mine := x.index(id); !mine {
+	if i, mine := x.index(id); !mine {
 		return false
+	} else if i == x.short.at {
+		x.short.iface = from
 	}
 	from.from.s.enter(x.batch.Now, from.Port, frame, id)
 	return true

@@ -88,7 +88,7 @@ func (h *Host) hooks() ipstack.Hooks {
 			case h.inside(out):
 				return false
 			}
-			return h.nat.OutboundKnown(now, p, src)
+			return h.nat.Forward(now, p, src)
 		},
 		Output: func(now int64, _ *ipstack.Interface, _ netip.Addr, p *vfp.Packet) ipstack.Verdict {
 			if h.local.redirect(now, p) || h.prog.NAT == nil {

@@ -28,13 +28,16 @@ type transit struct {
 // verdict, and the sink has seen everything that left or was dropped. The
 // result does not depend on how frames are grouped into batches. Packets and
 // sink are used during the call only.
-func (s *Switch) Process(b *vfp.Batch, sink Sink) {
+func (s *Switch) Process(b *vfp.Batch, sink Sink) { s.ProcessPart(b, 0, b.N, sink) }
+
+// ProcessPart is Process of the packets [from:end) of a batch.
+func (s *Switch) ProcessPart(b *vfp.Batch, from, end int, sink Sink) {
 	s.epoch++
 	burst, _ := sink.(BurstSink)
-	r := run{s: s, b: b, sink: sink, burst: burst}
-	for from := 0; from < b.N; {
+	r := run{s: s, b: b, sink: sink, burst: burst, from: from, to: from}
+	for from < end {
 		id, to := b.Pkts[from].InPort, from+1
-		for to < b.N && b.Pkts[to].InPort == id {
+		for to < end && b.Pkts[to].InPort == id {
 			to++
 		}
 		r.take(s.snap.port(id), from, to)

@@ -45,7 +45,10 @@ func (s *Switch) SetNextHop(n NextHop) { s.next = n }
 // SetFlowCache turns the unified flow cache on or off; it is on at first.
 // Nothing but the speed and the cache's own counters may depend on it (rule
 // VFP-12).
-func (s *Switch) SetFlowCache(on bool) { s.noCache = !on }
+func (s *Switch) SetFlowCache(on bool) {
+	s.noCache = !on
+	s.gen++
+}
 
 // SetVXLANPorts says which UDP ports carry VXLAN on this switch, for the flow
 // cache to tell inner flows apart; the default is 4789. It must name every port

@@ -94,7 +94,7 @@ func BenchmarkTable(b *testing.B) {
 	const size = 1 << 16
 	r := rand.New(rand.NewPCG(7, 8))
 	keys := make([]wire.Key4, size)
-	var tab table
+	var tab numbers
 	m := make(map[wire.Key4]uint32)
 	for i := range keys {
 		keys[i] = wire.Key4{A: r.Uint64(), B: r.Uint64()}
@@ -171,7 +171,7 @@ func TestWarmTakesAnything(t *testing.T) {
 		t.Error("it counts")
 	}
 	for i := range batch.Pkts {
-		if p := &batch.Pkts[i]; p.Parse() != wire.OK || !n.OutboundKnown(0, p, ext) || wire.VerifyChecksums(p.Bytes()) != nil {
+		if p := &batch.Pkts[i]; p.Parse() != wire.OK || !n.Forward(0, p, ext) || wire.VerifyChecksums(p.Bytes()) != nil {
 			t.Errorf("flow %d is not known", i)
 		}
 	}

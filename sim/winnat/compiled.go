@@ -14,8 +14,8 @@ type compiled struct {
 	Config
 	nets     []net4
 	static   []static
-	byExt    table // extKey -> index in static + 1
-	byInside table // inside key -> the same, of the lowest external port
+	byExt    numbers // extKey -> index in static + 1
+	byInside numbers // inside key -> the same, of the lowest external port
 }
 
 type net4 struct{ addr, mask, gateway uint32 }

@@ -96,6 +96,7 @@ func (n *NAT) Mappings(now int64) []MappingInfo {
 	left := make(map[uint32]time.Duration)
 	published := make(map[uint32]int) // sessions by index in Static + 1
 	for i := range n.sessions {
+		n.pull(&n.sessions[i])
 		switch s := &n.sessions[i]; {
 		case s.fwd == wire.Key4{}:
 		case s.kind == dynamic:
@@ -153,6 +154,7 @@ func (n *NAT) Sessions(now int64) []SessionInfo {
 		if s.fwd == (wire.Key4{}) {
 			continue
 		}
+		n.pull(s)
 		// Dynamic sessions run from inside, the others towards it.
 		in, ext := s.fwd, s.out
 		if s.kind != dynamic {

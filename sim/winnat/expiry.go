@@ -96,8 +96,9 @@ func (n *NAT) expire(now int64, budget int) bool {
 			return false
 		}
 		i := t.heap[0].s
-		if d := n.sessions[i].deadline; d > now {
-			t.later(n.sessions, d)
+		s := &n.sessions[i]
+		if n.pull(s); s.deadline > now {
+			t.later(n.sessions, s.deadline)
 			continue
 		}
 		n.remove(i)

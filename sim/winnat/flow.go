@@ -45,11 +45,18 @@ func (n *NAT) known(now int64, p *vfp.Packet, k wire.Key4, ext uint32) (decision
 	}
 	i, d := v>>1, dir(v&1)
 	s := &n.sessions[i]
+	if s.short != 0 {
+		n.pull(s)
+	}
 	if now >= s.deadline || (ext != 0 && s.kind == dynamic && s.out.Src() != ext) {
 		return decision{}, false
 	}
+	before, until := s.tcp, s.deadline
 	if !n.track(s, i, d, now, p) {
 		return drop(vfp.DropNatFiltered, ruleTimers), true
+	}
+	if s.short != 0 && (s.tcp != before || s.deadline < until) {
+		n.forget(s) // they know nothing of what the packet changed
 	}
 	if d == forward && !s.sent && s.kind == dynamic {
 		s.sent = true

@@ -16,7 +16,7 @@ const (
 // time from the datagram's first sign, so records end in the order in which
 // they began, and the queue needs no timers.
 type fragments struct {
-	index   table      // fragment key -> number of the datagram
+	index   numbers    // fragment key -> number of the datagram
 	ring    []datagram // of numbers head to tail-1, in place number modulo length
 	head    uint32
 	tail    uint32

@@ -56,7 +56,7 @@ func (n *NAT) peek(now int64, k wire.Key4, h hook) (wire.Key4, bool) {
 		return wire.Key4{}, false
 	}
 	s := &n.sessions[v>>1]
-	if now >= s.deadline {
+	if n.pull(s); now >= s.deadline {
 		return wire.Key4{}, false
 	}
 	return s.translate(dir(v & 1)), true

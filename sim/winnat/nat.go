@@ -41,9 +41,9 @@ type NAT struct {
 	ports Ports
 	owner uint64
 
-	flows    table // key of each direction -> flowValue
-	byInside table // mapping.key -> mapping
-	peers    table // peerKey -> number of sessions with sent set
+	flows    numbers // key of each direction -> flowValue
+	byInside numbers // mapping.key -> mapping
+	peers    numbers // peerKey -> number of sessions with sent set
 	pools    [numProtos]portPool
 	exts     []external
 	timers   timers
@@ -53,6 +53,11 @@ type NAT struct {
 	mappings     []mapping
 	freeSessions []uint32
 	freeMappings []uint32
+
+	// Shortcuts of a host that carries packets in batches, nil without one.
+	shortcuts *table[shortcut]
+	life      [icmp]int64 // of settled sessions, in ns
+	gen       uint64      // counts configurations
 
 	frags    fragments
 	lastIPID uint16
@@ -66,7 +71,8 @@ func New(cfg Config, ports Ports, owner uint64) (*NAT, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &NAT{cfg: c, ports: ports, owner: owner, sessions: make([]session, 1), mappings: make([]mapping, 1)}
+	n := &NAT{ports: ports, owner: owner, sessions: make([]session, 1), mappings: make([]mapping, 1)}
+	n.configure(c)
 	n.pools[tcp].proto, n.pools[udp].proto, n.pools[icmp].proto = wire.ProtoTCP, wire.ProtoUDP, wire.ProtoICMP
 	n.frags.init()
 	return n, nil
@@ -81,13 +87,19 @@ func (n *NAT) Apply(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	n.cfg = c
+	n.configure(c)
 	for i := range n.sessions[1:] {
 		if s := &n.sessions[i+1]; s.fwd != (wire.Key4{}) && !n.fitsConfig(s) {
 			n.remove(uint32(i + 1))
 		}
 	}
 	return nil
+}
+
+func (n *NAT) configure(c *compiled) {
+	n.cfg = c
+	n.life = [icmp]int64{tcp: int64(c.Timers.TCPEstablished), udp: int64(c.Timers.UDP)}
+	n.gen++
 }
 
 // fitsConfig reports whether the configuration would still make session s.
@@ -129,15 +141,16 @@ func (n *NAT) Outbound(now int64, p *vfp.Packet, ext netip.Addr) Result {
 	return n.process(now, p, hookOut, wire.Addr4(ext))
 }
 
-// OutboundKnown is Outbound for a whole TCP or UDP packet of a session that
-// there is. It reports false, and has done nothing, if there is more to decide.
-func (n *NAT) OutboundKnown(now int64, p *vfp.Packet, ext netip.Addr) bool {
+// Forward is Outbound for a whole TCP or UDP packet that can be translated,
+// by a session that there is or a new one. It reports false, and has done
+// nothing that Outbound would not do again, if there is more to say.
+func (n *NAT) Forward(now int64, p *vfp.Packet, ext netip.Addr) bool {
 	m := &p.Meta
 	if !m.IsIPv4 || !m.HasL4 || m.Fragment || m.Proto == wire.ProtoICMP || n.cfg.TCPSeqCheck {
 		return false
 	}
-	d, ok := n.known(now, p, m.Key4(p.Bytes(), uint32(hookOut)), wire.Addr4(ext))
-	if !ok {
+	d := n.outward(now, p, m.Key4(p.Bytes(), uint32(hookOut)), wire.Addr4(ext))
+	if d.verdict != Translated {
 		return false
 	}
 	n.rewrite(p, &d, hookOut)

@@ -53,6 +53,7 @@ type session struct {
 	kind     kind
 	tcp      tcpBits
 	sent     bool     // the inside has sent: the remote address passes the filter
+	short    uint8    // directions that have a shortcut, a bit each
 	win      *windows // with the knob tcpSeqCheck only
 }
 
@@ -128,6 +129,7 @@ func flowValue(i uint32, d dir) uint32 { return i<<1 | uint32(d) }
 // remove ends session i, and its mapping if it was the last.
 func (n *NAT) remove(i uint32) {
 	s := &n.sessions[i]
+	n.forget(s)
 	n.flows.del(s.fwd)
 	n.flows.del(s.out.Reverse())
 	n.timers.remove(n.sessions, i)

@@ -9,7 +9,7 @@ import (
 
 func TestTableAgreesWithAMap(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	var tab table
+	var tab numbers
 	ref := map[wire.Key4]uint32{}
 	key := func() wire.Key4 { return wire.Key4{A: r.Uint64N(64), B: r.Uint64N(8)} } // few keys: many collisions of slots and of keys
 	for i := range 200_000 {
@@ -40,8 +40,43 @@ func TestTableAgreesWithAMap(t *testing.T) {
 	}
 }
 
+// A key never waits for the growth of the table: what one put moves is bounded,
+// and old slots are gone before the next growth.
+func TestTableGrowsInSmallSteps(t *testing.T) {
+	const keys = 1 << 20
+	var tab numbers
+	key := func(i int) wire.Key4 { return wire.MakeKey4(uint32(i), 1, 2, 3, wire.ProtoUDP, uint32(hookOut)) }
+	grown, worst := 0, 0
+	for i := range keys {
+		before, left := tab.moved, len(tab.old)-tab.moved
+		slots := len(tab.slots)
+		tab.put(key(i), uint32(i+1))
+		switch {
+		case len(tab.slots) != slots:
+			if grown++; left > movePerStep {
+				t.Fatalf("key %d: the table of %d slots grows with %d old slots left", i, slots, left)
+			}
+			if tab.moved != 0 {
+				t.Fatalf("key %d: %d slots move at once", i, tab.moved)
+			}
+		case tab.old != nil:
+			worst = max(worst, tab.moved-before)
+		default:
+			worst = max(worst, left)
+		}
+	}
+	if grown < 15 || worst == 0 || worst > movePerStep {
+		t.Errorf("grew %d times; the longest step moved %d slots, at most %d are allowed", grown, worst, movePerStep)
+	}
+	for i := range keys {
+		if tab.get(key(i)) != uint32(i+1) {
+			t.Fatalf("key %d is lost", i)
+		}
+	}
+}
+
 func TestTableHoldsTheZeroKey(t *testing.T) {
-	var tab table
+	var tab numbers
 	tab.del(wire.Key4{})
 	if tab.get(wire.Key4{}) != 0 {
 		t.Error("an empty table has it")

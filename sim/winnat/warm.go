@@ -11,7 +11,7 @@ import (
 // warmAt is a number of sessions that fit near caches.
 const warmAt = 512
 
-// Warm brings near what OutboundKnown is going to read for the packets, which
+// Warm brings near what Forward is going to read for the packets, which
 // need not have been parsed, so that the waits of a batch overlap. Nothing
 // depends on it. It takes at most vfp.BatchSize packets.
 func (n *NAT) Warm(pkts []vfp.Packet) {
@@ -32,8 +32,8 @@ func (n *NAT) Warm(pkts []vfp.Packet) {
 	}
 	n.lines.Prefetch()
 	for i := range pkts {
-		if s := &n.flows.slots[keys[i].Hash()&mask]; s.v != 0 && s.k == keys[i] {
-			n.lines.Add(unsafe.Pointer(&n.sessions[s.v>>1]))
+		if s := &n.flows.slots[keys[i].Hash()&mask]; s.num != 0 && s.k == keys[i] {
+			n.lines.Add(unsafe.Pointer(&n.sessions[s.num>>1]))
 		}
 	}
 	n.lines.Prefetch()

@@ -35,6 +35,7 @@ func (i *Interface) Tap(take func(now int64, frame []byte, id uint64) bool) (*Ta
 		return nil, fmt.Errorf("stack %s, interface %s: %w", i.s.cfg.Name, i.cfg.Name, ErrTapped)
 	}
 	i.tap = &Tap{i, take}
+	i.s.changed()
 	return i.tap, nil
 }
 
@@ -58,6 +59,7 @@ func (t *Tap) Send(now int64, frame []byte) bool {
 func (t *Tap) Release() {
 	if t.i.tap == t {
 		t.i.tap = nil
+		t.i.s.changed()
 	}
 }
 
