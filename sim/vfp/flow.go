@@ -20,17 +20,36 @@ type tuple struct {
 	v6       bool
 }
 
-func tupleOf(h *Header) tuple {
-	return tuple{
-		src: words(h.Src), dst: words(h.Dst),
-		ports: uint32(h.SrcPort)<<16 | uint32(h.DstPort),
-		proto: h.Proto, v6: h.Src.Is6(),
-	}
+func tupleOf(h *Header) (t tuple) {
+	t.set(h)
+	return t
 }
 
-func words(a netip.Addr) [2]uint64 {
+// set makes t the tuple of h.
+func (t *tuple) set(h *Header) {
+	setWords(&t.src, h.Src)
+	setWords(&t.dst, h.Dst)
+	t.ports = uint32(h.SrcPort)<<16 | uint32(h.DstPort)
+	t.proto, t.v6 = h.Proto, h.Src.Is6()
+}
+
+// mapped is the upper half of the lower word of an IPv4 address, whose words are
+// those of its IPv4-mapped form.
+const mapped = 0xffff << 32
+
+func setWords(w *[2]uint64, a netip.Addr) {
+	if a.Is4() {
+		b := a.As4()
+		w[0], w[1] = 0, mapped|uint64(binary.BigEndian.Uint32(b[:]))
+		return
+	}
 	b := wire.Addr16(a)
-	return [2]uint64{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+	w[0], w[1] = binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+}
+
+// sameFlow reports whether both headers have the same tuple.
+func (h *Header) sameFlow(o *Header) bool {
+	return h.SrcPort == o.SrcPort && h.DstPort == o.DstPort && h.Proto == o.Proto && h.Src == o.Src && h.Dst == o.Dst
 }
 
 func (t *tuple) addr(w [2]uint64) netip.Addr {
@@ -43,11 +62,16 @@ func (t *tuple) addr(w [2]uint64) netip.Addr {
 	return wire.AddrFrom16(b)
 }
 
-func (t *tuple) reversed() tuple {
-	r := *t
-	r.src, r.dst = t.dst, t.src
-	r.ports = bits.RotateLeft32(t.ports, 16)
+func (t *tuple) reversed() (r tuple) {
+	r.turn(t)
 	return r
+}
+
+// turn makes t the reverse of another tuple.
+func (t *tuple) turn(o *tuple) {
+	t.src, t.dst = o.dst, o.src
+	t.ports = bits.RotateLeft32(o.ports, 16)
+	t.proto, t.v6 = o.proto, o.v6
 }
 
 // load puts the tuple into h.
@@ -83,6 +107,9 @@ type flowKey struct {
 	dir   Dir
 }
 
+// tag is the part of the key's hash that the index keeps.
+func (k *flowKey) tag() uint32 { return tagOf(k.hash()) }
+
 func (k *flowKey) hash() uint64 {
 	s := mix(k.src[0]^uint64(k.ports), k.src[1])
 	d := mix(k.dst[0]^uint64(k.layer)<<16^uint64(k.proto)<<8^uint64(k.dir), k.dst[1])
@@ -95,6 +122,8 @@ type flowCold struct {
 	// tuple on its far side. The header change of either direction is the
 	// other key, turned round.
 	fwd, rev flowKey
+	tags     [2]uint32 // of the keys, by side
+	pairs    [2]uint32 // their pairHash
 	// Ethernet addresses of the first packet before and after the layer.
 	ethSrc, ethDst, newEthSrc, newEthDst wire.MAC
 	etherType                            uint16
@@ -202,7 +231,7 @@ func (s *FlowStore) discard(id uint32) {
 		h.gen = 1
 	}
 	c.nat.release()
-	*c = flowCold{}
+	c.nat, c.port, c.rule = natHold{}, nil, ""
 	s.free = append(s.free, id)
 	s.live--
 }
@@ -211,15 +240,14 @@ func (s *FlowStore) discard(id uint32) {
 // now have one. The caller has made sure that neither key is taken.
 func (s *FlowStore) publish(id uint32) {
 	c := s.cold(id)
-	s.index.insert(tagOf(c.fwd.hash()), id<<1|forward)
-	s.index.insert(tagOf(c.rev.hash()), id<<1|reverse)
+	s.index.insert(c.tags[forward], id<<1|forward)
+	s.index.insert(c.tags[reverse], id<<1|reverse)
 	if len(s.watch) < 4*s.live {
 		s.widenWatch()
 	}
-	f, r := c.fwd.pairHash(), c.rev.pairHash()
-	*s.watched(f)++
-	if r != f {
-		*s.watched(r)++
+	*s.watched(c.pairs[forward])++
+	if c.pairs[reverse] != c.pairs[forward] {
+		*s.watched(c.pairs[reverse])++
 	}
 }
 
@@ -232,15 +260,15 @@ func (s *FlowStore) widenWatch() { s.watch = append(s.watch, s.watch...) }
 // kill ends a published flow.
 func (s *FlowStore) kill(id uint32) {
 	c := s.cold(id)
-	s.index.remove(tagOf(c.fwd.hash()), id<<1|forward)
-	s.index.remove(tagOf(c.rev.hash()), id<<1|reverse)
+	s.index.remove(c.tags[forward], id<<1|forward)
+	s.index.remove(c.tags[reverse], id<<1|reverse)
 	c.port.flowGone(c.fwd.layer)
 	s.discard(id)
 }
 
-// find returns the flow of a key and the side that the key is, or noID.
-func (s *FlowStore) find(k *flowKey) (id uint32, side uint8) {
-	tag := tagOf(k.hash())
+// find returns the flow of a key, whose tag is given, and the side that the key
+// is, or noID.
+func (s *FlowStore) find(k *flowKey, tag uint32) (id uint32, side uint8) {
 	if id, side = s.probe(s.index.slots, s.index.mask, tag, k); id == noID && s.index.old != nil {
 		id, side = s.probe(s.index.old, uint32(len(s.index.old)-1), tag, k)
 	}

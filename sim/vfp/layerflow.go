@@ -30,9 +30,18 @@ type engineRefs struct {
 	watchers [MaxRefs]uint8
 	tooMany  bool // references do not fit, or belong to several stores
 
-	made  [MaxStatefulLayers]uint32 // flows made at the current port, not published yet
-	nMade uint8
+	made   [MaxStatefulLayers]uint32 // flows made at the current port, not published yet
+	madeAt [MaxStatefulLayers]*layer // and by which layers
+	nMade  uint8
 
+	// What flowDecides found out about the packet at the current layer, for
+	// prepare: its key, the key's tag and pairHash.
+	key  flowKey
+	tag  uint32
+	pair uint32
+
+	// simple: a whole packet and no ICMP error, of which every port thinks alike.
+	simple    bool
 	known     bool // the tuple in H is complete
 	noPorts   bool // it is not because this is a later fragment of something unknown
 	icmpError bool
@@ -47,6 +56,16 @@ type engineRefs struct {
 	innerAt  int       // its offset in the frame
 	hasInner bool
 	quoted   wire.Quoted // the packet that an ICMP error quotes, as the next layer sees it
+}
+
+// reset forgets everything that is valid by itself. The rest is valid as far as
+// counts and flags say.
+func (f *engineRefs) reset() {
+	f.store, f.port, f.first, f.again = nil, nil, nil, false
+	f.nRefs, f.nWatch, f.nMade, f.tooMany = 0, 0, 0, false
+	f.simple, f.known, f.noPorts, f.icmpError, f.hasQuoted, f.lookedAtQuote, f.dry = false, false, false, false, false, false, false
+	f.innerAt, f.hasInner = 0, false
+	f.nat, f.held = natHold{}, natHold{}
 }
 
 // meta describes the frame that H speaks of.
@@ -82,7 +101,7 @@ func (w *Walk) lookInside() {
 	if !ok {
 		return
 	}
-	f.hasInner, f.innerAt, f.lookedAtQuote = true, at, false
+	f.hasInner, f.innerAt, f.lookedAtQuote, f.simple = true, at, false, false
 	wire.Parse(w.Frame[at:end], &f.inner)
 	w.inspect()
 }
@@ -102,7 +121,11 @@ func (w *Walk) frame() []byte { return w.Frame[w.flows.innerAt:] }
 // inspect decides how far flows can be told by the packet's header, and
 // completes the header of fragments.
 func (w *Walk) inspect() {
-	f, m := &w.flows, w.meta()
+	f := &w.flows
+	if f.simple {
+		return
+	}
+	m := w.meta()
 	f.known, f.noPorts, f.icmpError = true, false, false
 	if m == nil || !m.IsIP() {
 		return
@@ -121,6 +144,7 @@ func (w *Walk) inspect() {
 		f.port.frags.learn(w)
 	}
 	f.icmpError = m.IsICMPError()
+	f.simple = !m.Fragment && !f.icmpError
 	if f.icmpError && !f.lookedAtQuote {
 		// Once only: from then on layers change the quote, in NewFrame.
 		f.lookedAtQuote = true
@@ -190,12 +214,16 @@ func (p *Port) flowDecides(w *Walk, l *layer) bool {
 	if !f.known {
 		return false
 	}
-	key := flowKey{tuple: tupleOf(&w.H), layer: l.id, dir: w.Dir}
+	key := &f.key
+	key.set(&w.H)
+	key.layer, key.dir = l.id, w.Dir
+	f.tag = key.tag()
 	flags := w.tcpFlags()
-	id, side := p.lookup(w, l, &key, flags)
+	id, side := p.lookup(w, l, key, f.tag, flags)
 	if id == noID {
 		if l.stateful {
-			f.addWatch(key.pairHash())
+			f.pair = key.pairHash()
+			f.addWatch(f.pair)
 		}
 		return false
 	}
@@ -212,8 +240,8 @@ func (p *Port) flowDecides(w *Walk, l *layer) bool {
 
 // lookup finds a live flow; one that has run out, has been superseded by a new
 // connection or is not wanted by the current program ends here.
-func (p *Port) lookup(w *Walk, l *layer, key *flowKey, flags uint8) (id uint32, side uint8) {
-	id, side = p.store.find(key)
+func (p *Port) lookup(w *Walk, l *layer, key *flowKey, tag uint32, flags uint8) (id uint32, side uint8) {
+	id, side = p.store.find(key, tag)
 	if id == noID {
 		return noID, 0
 	}
@@ -319,16 +347,24 @@ func (p *Port) prepare(w *Walk, l *layer, maker *Rule, before *Header, was steer
 		w.NoCache = true
 		return Continue
 	}
-	fwd := flowKey{tuple: tupleOf(before), layer: l.id, dir: w.Dir}
-	after := tupleOf(&w.H)
-	rev := flowKey{tuple: after.reversed(), layer: l.id, dir: w.Dir.Reverse()}
+	fwd, flags, translated := &f.key, w.tcpFlags(), !w.H.sameFlow(before)
+	rev := flowKey{layer: l.id, dir: w.Dir.Reverse()}
 	if w.Turn {
 		rev.dir = w.Dir
 	}
-	if other, _ := p.lookup(w, l, &rev, w.tcpFlags()); other != noID {
+	revPair := f.pair
+	if translated {
+		after := tupleOf(&w.H)
+		rev.turn(&after)
+		revPair = rev.pairHash()
+	} else {
+		rev.turn(&fwd.tuple)
+	}
+	revTag := rev.tag()
+	if other, _ := p.lookup(w, l, &rev, revTag, flags); other != noID {
 		// Another flow's packets look like this one's replies.
 		w.NoCache = true
-		if after == fwd.tuple && f.nat.pool == nil {
+		if !translated && f.nat.pool == nil {
 			return Continue
 		}
 		w.Drop = DropNatPoolExhausted
@@ -348,25 +384,20 @@ func (p *Port) prepare(w *Walk, l *layer, maker *Rule, before *Header, was steer
 	}
 	id := p.store.alloc()
 	h, c := p.store.hot(id), p.store.cold(id)
-	*c = flowCold{
-		fwd: fwd, rev: rev,
-		ethSrc: before.EthSrc, ethDst: before.EthDst, newEthSrc: w.H.EthSrc, newEthDst: w.H.EthDst,
-		etherType: before.EtherType,
-		in:        tupleOf(&w.In), inEthSrc: w.In.EthSrc, inEthDst: w.In.EthDst,
-		inPort: w.InPort, zone: was.zone, vni: w.VNI,
-		target: steering{w.Fwd, w.Zone}, port: p, program: p.cur.gen, rule: maker.ID, nat: f.nat,
-	}
-	c.steered = c.target != was
+	c.fwd, c.rev, c.tags, c.pairs = *fwd, rev, [2]uint32{f.tag, revTag}, [2]uint32{f.pair, revPair}
+	c.remember(w, before, was)
+	c.port, c.program, c.rule = p, p.cur.gen, maker.ID
 	if w.Target != "" {
 		c.rule = w.Target
 	}
 	h.ruleIdle, h.tcp = maker.idle(), before.Proto == wire.ProtoTCP && !maker.OneWay
-	h.start(w.Now, w.tcpFlags())
+	h.start(w.Now, flags)
 	if f.nat.pool != nil {
+		c.nat = f.nat
 		f.nat.bind(id, h)
 		f.nat = natHold{}
 	}
-	f.made[f.nMade] = id
+	f.made[f.nMade], f.madeAt[f.nMade] = id, l
 	f.nMade++
 	if w.Trace != nil {
 		w.Trace.flow(w, l, c, TraceFlowNew, before)
@@ -374,20 +405,33 @@ func (p *Port) prepare(w *Walk, l *layer, maker *Rule, before *Header, was steer
 	return Continue
 }
 
+// remember notes what the layer did to the flow's first packet, besides its
+// keys, and the packet as it entered the switch.
+func (c *flowCold) remember(w *Walk, before *Header, was steering) {
+	c.ethSrc, c.ethDst, c.newEthSrc, c.newEthDst = before.EthSrc, before.EthDst, w.H.EthSrc, w.H.EthDst
+	c.etherType = before.EtherType
+	if w.In.sameFlow(before) {
+		c.in = c.fwd.tuple
+	} else {
+		c.in.set(&w.In)
+	}
+	c.inEthSrc, c.inEthDst = w.In.EthSrc, w.In.EthDst
+	c.inPort, c.zone, c.vni = w.InPort, was.zone, w.VNI
+	c.target = steering{w.Fwd, w.Zone}
+	c.steered = c.target != was
+}
+
 // commit publishes the flows that the packet made at this port.
 func (p *Port) commit(w *Walk) {
 	f := &w.flows
-	for _, id := range f.made[:f.nMade] {
+	for i, id := range f.made[:f.nMade] {
 		p.store.publish(id)
 		p.flows++
-		for _, l := range p.cur.layers {
-			if l.id == p.store.cold(id).fwd.layer {
-				l.state.live++
-				l.count.FlowsMade++
-			}
-		}
+		l := f.madeAt[i]
+		l.state.live++
+		l.count.FlowsMade++
 		f.addRef(id, forward, p.store.hot(id).gen)
-		f.found(p.store.cold(id).fwd.pairHash())
+		f.found(p.store.cold(id).pairs[forward])
 		// Hairpin: the first direction might have met this flow, had it been
 		// there. The next packet will, and may be cached.
 		w.NoCache = w.NoCache || f.again

@@ -217,15 +217,22 @@ func (p *Port) walkLayer(w *Walk, l *layer) Outcome {
 			return Continue
 		}
 	}
-	before, target := w.H, steering{w.Fwd, w.Zone}
-	var extra effects
-	if l.stateful {
-		extra = w.effects()
-	}
 	w.flows.nat, w.Target, w.Turn = natHold{}, "", false
+	if !l.stateful {
+		_, out := p.evaluate(w, l)
+		if out == Stop {
+			p.stopped(w, l)
+		}
+		return out
+	}
+	before, target, extra := w.H, steering{w.Fwd, w.Zone}, w.effects()
+	var encap Encap
+	if extra.encap != NoEncap {
+		encap = w.Encap
+	}
 	maker, out := p.evaluate(w, l)
 	if out == Continue && maker != nil && w.H.Src.IsValid() {
-		if w.effects() == extra {
+		if w.effects() == extra && (extra.encap == NoEncap || w.Encap == encap) {
 			out = p.prepare(w, l, maker, &before, target)
 		} else {
 			// A flow carries a header change and a target, nothing else. So a
@@ -238,22 +245,27 @@ func (p *Port) walkLayer(w *Walk, l *layer) Outcome {
 		}
 	}
 	if out == Stop {
-		if w.flows.nat.pool != nil {
-			w.NoCache = true // see abandon
-			w.flows.nat.release()
-		}
-		if w.Trace != nil && w.Drop != DropNone {
-			w.Trace.add(w, Record{Kind: TraceDrop, Layer: l.Name, Drop: w.Drop})
-		}
+		p.stopped(w, l)
 	}
 	return out
+}
+
+// stopped sees to a walk that ended in a layer.
+func (p *Port) stopped(w *Walk, l *layer) {
+	if w.flows.nat.pool != nil {
+		w.NoCache = true // see abandon
+		w.flows.nat.release()
+	}
+	if w.Trace != nil && w.Drop != DropNone {
+		w.Trace.add(w, Record{Kind: TraceDrop, Layer: l.Name, Drop: w.Drop})
+	}
 }
 
 // evaluate lets the groups of the direction act, at most one rule of each
 // (rule VFP-03), and returns the rule that makes the packet a flow, if any.
 func (p *Port) evaluate(w *Walk, l *layer) (maker *Rule, out Outcome) {
 	for _, g := range l.groups[w.Dir] {
-		if !g.Family.accepts(w.H.family()) {
+		if g.Family != AnyFamily && g.Family != w.H.family() {
 			continue
 		}
 		i := g.find(w)
@@ -283,14 +295,14 @@ func (p *Port) evaluate(w *Walk, l *layer) (maker *Rule, out Outcome) {
 // effects are the results of actions that a layer flow cannot carry.
 type effects struct {
 	decap    bool
-	encap    Encap
+	encap    EncapKind // which headers is for whoever changes them to compare
 	ttl      uint8
 	newFrame bool
 	replies  int
 }
 
 func (w *Walk) effects() effects {
-	return effects{w.Decap, w.Encap, w.DecTTL, w.NewFrame != nil, len(w.Replies)}
+	return effects{w.Decap, w.Encap.Kind, w.DecTTL, w.NewFrame != nil, len(w.Replies)}
 }
 
 // tcpFlags are those that the tracker goes by.

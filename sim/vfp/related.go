@@ -19,7 +19,8 @@ func (p *Port) related(w *Walk, l *layer) bool {
 	}
 	q := &f.quoted
 	answer := tupleOf(&Header{Src: q.Dst, Dst: q.Src, SrcPort: q.DstPort, DstPort: q.SrcPort, Proto: q.Proto})
-	id, side := p.lookup(w, l, &flowKey{tuple: answer, layer: l.id, dir: w.Dir}, 0)
+	key := flowKey{tuple: answer, layer: l.id, dir: w.Dir}
+	id, side := p.lookup(w, l, &key, key.tag(), 0)
 	if id == noID {
 		return false
 	}

@@ -76,11 +76,12 @@ func Diff(w *Walk) Transposition {
 			t.encap = newOuter(w.Encap)
 		}
 	}
-	from := w.In
 	if w.Decap || w.NewFrame != nil {
-		from = w.baseline()
+		from := w.baseline()
+		t.compare(&from, &w.H)
+	} else {
+		t.compare(&w.In, &w.H)
 	}
-	t.compare(&from, &w.H)
 	return t
 }
 
