@@ -22,14 +22,16 @@ const linearMax = 8
 //
 // Vectors are kept as rows of numbers of 512-bit blocks. Neighbouring pieces
 // differ by a rule or two and share the other blocks, so ten thousand rules
-// take a few megabytes; an empty block has number 0, so a glance at the rows
-// tells which blocks need looking into (the aggregation of Baboescu and
-// Varghese's aggregated bit vectors). Candidates are still checked with
-// Match.miss, which also has the conditions that have no dimension.
+// take a few megabytes. What the blocks have in common is worth looking at only
+// where every dimension has some rule: a piece says so for its blocks, and a row
+// for the words of a block (the aggregation of Baboescu and Varghese's
+// aggregated bit vectors, twice). Candidates are still checked with Match.unmet,
+// which also has the conditions that have no dimension.
 type classifier struct {
 	dims   []dimension
 	blocks []block // blocks[0] is empty
 	perRow int
+	group  uint8 // 1<<group blocks share a bit of dimension.some
 }
 
 const blockRules = 512
@@ -43,8 +45,12 @@ type dimension struct {
 	// narrow has the low words of starts when all high words are zero, as they
 	// are but for IPv6 addresses.
 	narrow []uint64
-	rows   []uint32 // perRow block numbers for each piece
+	tree   *radix   // over narrow
+	rows   []uint32 // perRow block numbers for each piece, see store
 	absent []uint32 // row for packets that do not have the field
+	// some has a bit for each group of blocks of a piece that are not all empty.
+	some       []uint64
+	someAbsent uint64
 }
 
 // u128 holds a value of any dimension, most significant word first.
@@ -178,6 +184,9 @@ func newClassifier(rules []*Rule) *classifier {
 		return nil
 	}
 	c := &classifier{perRow: (len(rules) + blockRules - 1) / blockRules, blocks: make([]block, 1)}
+	for (c.perRow-1)>>c.group > 63 {
+		c.group++
+	}
 	for f := FieldEtherType; f <= FieldInPort; f++ {
 		c.addDimension(f, rules)
 	}
@@ -235,7 +244,24 @@ func (c *classifier) addDimension(f Field, rules []*Rule) {
 		}
 		d.narrow = append(d.narrow, at.lo)
 	}
+	if len(d.narrow) > radixSteps {
+		d.tree = newRadix(d.narrow)
+	}
+	d.someAbsent = c.someOf(d.absent)
+	for i := range d.starts {
+		d.some = append(d.some, c.someOf(d.rows[i*c.perRow:(i+1)*c.perRow]))
+	}
 	c.dims = append(c.dims, d)
+}
+
+// someOf tells which groups of blocks of a row are not empty.
+func (c *classifier) someOf(row []uint32) (some uint64) {
+	for b, at := range row {
+		if at != 0 {
+			some |= 1 << (b >> c.group)
+		}
+	}
+	return some
 }
 
 func set(v []block, rule int, on bool) {
@@ -256,12 +282,25 @@ func (c *classifier) row(v []block) []uint32 {
 	return row
 }
 
+// wordBits is the part of a block's number that tells which of its words are
+// not empty.
+const wordBits = blockRules / 64
+
 func (c *classifier) store(b block) uint32 {
-	if b == (block{}) {
+	words := uint32(0)
+	for i, w := range b {
+		if w != 0 {
+			words |= 1 << i
+		}
+	}
+	if words == 0 {
 		return 0
 	}
+	if len(c.blocks) >= 1<<(32-wordBits) {
+		panic("vfp: more rules than a classifier holds")
+	}
 	c.blocks = append(c.blocks, b)
-	return uint32(len(c.blocks) - 1)
+	return uint32(len(c.blocks)-1)<<wordBits | words
 }
 
 // changeRow brings cur up to date with the rules of the edges and stores the
@@ -276,18 +315,17 @@ func (c *classifier) changeRow(row []uint32, cur []block, edges []edge, depth []
 	}
 }
 
-// find returns the row of the piece that v lies in.
-func (d *dimension) find(v u128, perRow int) []uint32 {
-	i := 0
+// find returns the number of the piece that v lies in.
+func (d *dimension) find(v u128) int {
 	switch {
 	case d.narrow == nil:
-		i = d.search(v)
+		return d.search(v)
 	case v.hi != 0:
-		i = len(d.narrow) - 1
-	default:
-		i = searchNarrow(d.narrow, v.lo)
+		return len(d.narrow) - 1
+	case d.tree != nil:
+		return d.tree.find(v.lo)
 	}
-	return d.rows[i*perRow : (i+1)*perRow]
+	return searchNarrow(d.narrow, v.lo)
 }
 
 func (d *dimension) search(v u128) int {
@@ -320,36 +358,50 @@ func searchNarrow(starts []uint64, v uint64) int {
 const maxDims = int(FieldInPort-FieldEtherType) + 1
 
 // first returns the index of the first rule that w meets, or -1.
-func (c *classifier) first(w *Walk, rules []*Rule) int {
+func (c *classifier) first(w *Walk, rules []*Rule, asks []conditions) int {
 	var rows [maxDims][]uint32
-	n := len(c.dims)
+	some := ^uint64(0)
 	for i := range c.dims {
 		d := &c.dims[i]
-		rows[i] = d.absent
 		if v, ok := d.kind.value(w); ok {
-			rows[i] = d.find(v, c.perRow)
+			at := d.find(v)
+			some &= d.some[at]
+			rows[i] = d.rows[at*c.perRow : (at+1)*c.perRow]
+		} else {
+			some &= d.someAbsent
+			rows[i] = d.absent
 		}
 	}
-next:
-	for b := range c.perRow {
-		for i := range n {
-			if rows[i][b] == 0 {
-				continue next
+	for ; some != 0; some &= some - 1 {
+		from := bits.TrailingZeros64(some) << c.group
+		for b := from; b < min(from+1<<c.group, c.perRow); b++ {
+			if r := c.firstIn(b, rows[:len(c.dims)], w, rules, asks); r >= 0 {
+				return r
 			}
 		}
-		for word := range blockRules / 64 {
-			all := ^uint64(0)
-			for i := range n {
-				all &= c.blocks[rows[i][b]][word]
+	}
+	return -1
+}
+
+// firstIn is first for the rules of a block.
+func (c *classifier) firstIn(b int, rows [][]uint32, w *Walk, rules []*Rule, asks []conditions) int {
+	words := uint32(1<<wordBits - 1)
+	for _, row := range rows {
+		words &= row[b]
+	}
+	for ; words != 0; words &= words - 1 {
+		word := bits.TrailingZeros32(words) % wordBits
+		all := ^uint64(0)
+		for _, row := range rows {
+			all &= c.blocks[row[b]>>wordBits][word]
+		}
+		for ; all != 0; all &= all - 1 {
+			r := b*blockRules + word*64 + bits.TrailingZeros64(all)
+			if r >= len(rules) {
+				return -1
 			}
-			for ; all != 0; all &= all - 1 {
-				r := b*blockRules + word*64 + bits.TrailingZeros64(all)
-				if r >= len(rules) {
-					return -1
-				}
-				if rules[r].Match.miss(w) == FieldNone {
-					return r
-				}
+			if rules[r].Match.unmet(w, asks[r]) == FieldNone {
+				return r
 			}
 		}
 	}

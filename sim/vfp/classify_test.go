@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/hnsim/hnsim/sim/wire"
@@ -102,6 +103,14 @@ func randomWalk(r *rand.Rand) *Walk {
 	return w
 }
 
+func groupOf(rules []*Rule, index *classifier) *group {
+	g := &group{rules: rules, index: index}
+	for _, r := range rules {
+		g.asks = append(g.asks, r.Match.asks())
+	}
+	return g
+}
+
 func TestTheClassifierFindsWhatTryingInTurnFinds(t *testing.T) {
 	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 3))
@@ -110,7 +119,7 @@ func TestTheClassifierFindsWhatTryingInTurnFinds(t *testing.T) {
 		for i := range n {
 			rules = append(rules, &Rule{ID: fmt.Sprint(i), Match: randomMatch(r), Action: Allow{}})
 		}
-		indexed, linear := &group{rules: rules, index: newClassifier(rules)}, &group{rules: rules}
+		indexed, linear := groupOf(rules, newClassifier(rules)), groupOf(rules, nil)
 		if indexed.index == nil {
 			t.Fatal("no classifier was made")
 		}
@@ -120,6 +129,57 @@ func TestTheClassifierFindsWhatTryingInTurnFinds(t *testing.T) {
 				t.Fatalf("seed %d, %d rules, %s: rule %d, want %d", seed, n, w.H.String(), got, want)
 			}
 		}
+	}
+}
+
+// Starts lie as those of rules do: far apart, and side by side in places.
+func TestTheRadixFindsWhatSearchingFinds(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 5))
+		width := []int{8, 16, 32, 48, 64}[r.IntN(5)]
+		mask := ^uint64(0) >> (64 - width)
+		starts := []uint64{0}
+		for range 1 + r.IntN(40) {
+			at := r.Uint64() & mask >> r.IntN(width)
+			for range []int{1, 1, 1, 300}[r.IntN(4)] {
+				starts = append(starts, at)
+				at = (at + uint64(r.IntN(3))) & mask
+			}
+		}
+		slices.Sort(starts)
+		if starts = slices.Compact(starts); len(starts) < 2 {
+			continue
+		}
+		x := newRadix(starts)
+		if x == nil {
+			t.Fatalf("seed %d: no radix for %d starts", seed, len(starts))
+		}
+		probe := func(v uint64) {
+			if got, want := x.find(v), x.search(v); got != want {
+				t.Fatalf("seed %d: %#x is in piece %d, want %d", seed, v, got, want)
+			}
+		}
+		for _, at := range starts {
+			probe(at - 1)
+			probe(at)
+			probe(at + 1)
+		}
+		for range 100 {
+			probe(r.Uint64())
+			probe(r.Uint64() & mask)
+		}
+	}
+}
+
+func TestARadixThatWouldBeTooLargeIsNotMade(t *testing.T) {
+	starts := []uint64{0}
+	for i := range uint64(4 * radixNodes) { // nine at a time, each nine far from the next
+		for j := range uint64(radixSteps + 2) {
+			starts = append(starts, i<<40+j+1)
+		}
+	}
+	if newRadix(starts) != nil {
+		t.Errorf("%d starts in %d places have a radix", len(starts), 4*radixNodes)
 	}
 }
 
@@ -155,9 +215,29 @@ func TestTenThousandRulesAreCompiledAndFound(t *testing.T) {
 	if b > 15*a+1000 {
 		t.Errorf("1000 rules take %.0f allocations, 10000 take %.0f: more than in proportion", a, b)
 	}
-	g := &group{rules: rules, index: newClassifier(rules)}
+	g := groupOf(rules, newClassifier(rules))
 	for _, i := range []int{0, 511, 512, 9_999} {
 		if got := g.find(aclWalk(i)); got != i {
+			t.Errorf("packet %d is for rule %d", i, got)
+		}
+	}
+}
+
+// More blocks than dimension.some has bits share them.
+func TestManyThousandRulesAreFound(t *testing.T) {
+	n := 70 * blockRules
+	var rules []*Rule
+	for i := range n {
+		rules = append(rules, &Rule{ID: fmt.Sprint(i), Match: Match{Dst: at(wire.AddrFrom4(10<<24 | uint32(i)))}, Action: Allow{}})
+	}
+	rules = append(rules, &Rule{ID: "rest", Action: Allow{}})
+	g := groupOf(rules, newClassifier(rules))
+	if g.index.group == 0 {
+		t.Fatal("every block has a bit of its own")
+	}
+	for _, i := range []int{0, blockRules, 33 * blockRules, 63 * blockRules, 64*blockRules + 7, n - 1, n} {
+		w := &Walk{H: Header{Src: ipA, Dst: wire.AddrFrom4(10<<24 | uint32(i))}}
+		if got := g.find(w); got != i {
 			t.Errorf("packet %d is for rule %d", i, got)
 		}
 	}
@@ -174,7 +254,7 @@ func BenchmarkClassify(b *testing.B) {
 	for _, n := range []int{4, 8, linearMax + 1, 100, 1000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			rules := aclRules(n)
-			g := &group{rules: rules, index: newClassifier(rules)}
+			g := groupOf(rules, newClassifier(rules))
 			var walks []*Walk
 			for i := range 64 {
 				walks = append(walks, aclWalk(i*n/64))

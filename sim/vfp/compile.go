@@ -34,7 +34,8 @@ type layerState struct {
 type group struct {
 	*Group
 	rules []*Rule
-	hits  []uint64 // per rule: packets for which it acted
+	asks  []conditions // of the rules
+	hits  []uint64     // per rule: packets for which it acted
 	index *classifier
 }
 
@@ -80,6 +81,7 @@ func compile(p *Program, gen uint64) *compiled {
 // ports may share it.
 type readyGroup struct {
 	rules    []*Rule // by priority
+	asks     []conditions
 	index    *classifier
 	stateful bool // a rule makes flows
 }
@@ -92,6 +94,9 @@ func (g *Group) makeReady() *readyGroup {
 		y.stateful = y.stateful || r.makesFlows()
 	}
 	slices.SortStableFunc(y.rules, func(a, b *Rule) int { return int(a.Priority) - int(b.Priority) })
+	for _, r := range y.rules {
+		y.asks = append(y.asks, r.Match.asks())
+	}
 	y.index = newClassifier(y.rules)
 	return y
 }
@@ -114,7 +119,7 @@ func compileLayer(src *Layer) *layer {
 		if y == nil {
 			y = src.Groups[i].makeReady()
 		}
-		g := &group{Group: &src.Groups[i], rules: y.rules, index: y.index, hits: make([]uint64, len(y.rules))}
+		g := &group{Group: &src.Groups[i], rules: y.rules, asks: y.asks, index: y.index, hits: make([]uint64, len(y.rules))}
 		l.stateful = l.stateful || y.stateful
 		l.groups[g.Dir] = append(l.groups[g.Dir], g)
 	}
@@ -136,10 +141,10 @@ func (r *Rule) makesFlows() bool {
 // find returns the index of the rule that acts on w, or -1.
 func (g *group) find(w *Walk) int {
 	if g.index != nil {
-		return g.index.first(w, g.rules)
+		return g.index.first(w, g.rules, g.asks)
 	}
-	for i, r := range g.rules {
-		if r.Match.miss(w) == FieldNone {
+	for i, asks := range g.asks {
+		if asks == 0 || g.rules[i].Match.unmet(w, asks) == FieldNone {
 			return i
 		}
 	}

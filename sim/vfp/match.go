@@ -1,6 +1,7 @@
 package vfp
 
 import (
+	"math/bits"
 	"net/netip"
 	"slices"
 
@@ -32,36 +33,69 @@ func (f Field) String() string {
 		"source port", "destination port", "source MAC", "destination MAC", "VNI", "switch port", "condition"}[f]
 }
 
+// conditions is a set of fields that a rule asks about.
+type conditions uint16
+
+// asks are the conditions of the match.
+func (m *Match) asks() (c conditions) {
+	add := func(f Field, on bool) {
+		if on {
+			c |= 1 << f
+		}
+	}
+	add(FieldNever, m.Never)
+	add(FieldEtherType, m.EtherType != 0)
+	add(FieldProto, len(m.Protos) > 0)
+	add(FieldSrc, len(m.Src) > 0)
+	add(FieldDst, len(m.Dst) > 0)
+	add(FieldSrcPort, len(m.SrcPorts) > 0)
+	add(FieldDstPort, len(m.DstPorts) > 0)
+	add(FieldEthSrc, len(m.EthSrc) > 0)
+	add(FieldEthDst, len(m.EthDst) > 0)
+	add(FieldVNI, m.VNI != 0)
+	add(FieldInPort, len(m.InPorts) > 0)
+	add(FieldFunc, m.Func != nil)
+	return c
+}
+
 // miss returns the first condition that w does not meet, FieldNone when all
-// are met. This is the definition of matching; the classifier only skips
-// rules that cannot match.
-func (m *Match) miss(w *Walk) Field {
+// are met.
+func (m *Match) miss(w *Walk) Field { return m.unmet(w, m.asks()) }
+
+// unmet is miss for a match that is known to ask for certain conditions. This
+// is the definition of matching; the classifier only skips rules that cannot
+// match.
+func (m *Match) unmet(w *Walk, asks conditions) Field {
 	h := &w.H
-	switch {
-	case m.Never:
-		return FieldNever
-	case m.EtherType != 0 && m.EtherType != h.EtherType:
-		return FieldEtherType
-	case len(m.Protos) > 0 && (!h.Src.IsValid() || !slices.Contains(m.Protos, h.Proto)):
-		return FieldProto
-	case len(m.Src) > 0 && !inPrefixes(m.Src, h.Src):
-		return FieldSrc
-	case len(m.Dst) > 0 && !inPrefixes(m.Dst, h.Dst):
-		return FieldDst
-	case len(m.SrcPorts) > 0 && !inPorts(m.SrcPorts, h, h.SrcPort):
-		return FieldSrcPort
-	case len(m.DstPorts) > 0 && !inPorts(m.DstPorts, h, h.DstPort):
-		return FieldDstPort
-	case len(m.EthSrc) > 0 && !slices.Contains(m.EthSrc, h.EthSrc):
-		return FieldEthSrc
-	case len(m.EthDst) > 0 && !slices.Contains(m.EthDst, h.EthDst):
-		return FieldEthDst
-	case m.VNI != 0 && m.VNI != w.VNI:
-		return FieldVNI
-	case len(m.InPorts) > 0 && !slices.Contains(m.InPorts, w.InPort):
-		return FieldInPort
-	case m.Func != nil && !m.Func(w):
-		return FieldFunc
+	for ; asks != 0; asks &= asks - 1 {
+		f, met := Field(bits.TrailingZeros16(uint16(asks))), false
+		switch f {
+		case FieldEtherType:
+			met = m.EtherType == h.EtherType
+		case FieldProto:
+			met = h.Src.IsValid() && slices.Contains(m.Protos, h.Proto)
+		case FieldSrc:
+			met = inPrefixes(m.Src, h.Src)
+		case FieldDst:
+			met = inPrefixes(m.Dst, h.Dst)
+		case FieldSrcPort:
+			met = inPorts(m.SrcPorts, h, h.SrcPort)
+		case FieldDstPort:
+			met = inPorts(m.DstPorts, h, h.DstPort)
+		case FieldEthSrc:
+			met = slices.Contains(m.EthSrc, h.EthSrc)
+		case FieldEthDst:
+			met = slices.Contains(m.EthDst, h.EthDst)
+		case FieldVNI:
+			met = m.VNI == w.VNI
+		case FieldInPort:
+			met = slices.Contains(m.InPorts, w.InPort)
+		case FieldFunc:
+			met = m.Func(w)
+		}
+		if !met { // FieldNever never is
+			return f
+		}
 	}
 	return FieldNone
 }
@@ -88,6 +122,3 @@ func inPorts(rs []PortRange, h *Header, port uint16) bool {
 	}
 	return false
 }
-
-// accepts reports whether the group looks at packets of the family.
-func (f Family) accepts(of Family) bool { return f == AnyFamily || f == of }
