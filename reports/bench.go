@@ -59,6 +59,7 @@ type BenchCell struct {
 	Workers int    `json:"workers"`
 	First   bool   `json:"first,omitempty"` // every packet opens a flow
 	Skipped string `json:"skipped,omitempty"`
+	Error   string `json:"error,omitempty"` // of the path or the harness: nothing was measured
 
 	Samples []BenchSample `json:"samples,omitempty"`
 	Packets int           `json:"packets,omitempty"` // of one sample
@@ -121,6 +122,17 @@ func (c *BenchCell) Name() string {
 		s += fmt.Sprintf("/workers=%d", c.Workers)
 	}
 	return s
+}
+
+// Remark is why there are no figures, or empty.
+func (c *BenchCell) Remark() string {
+	switch {
+	case c.Error != "":
+		return "could not be measured: " + c.Error
+	case c.Skipped != "":
+		return "not measured: " + c.Skipped
+	}
+	return ""
 }
 
 // ServiceRow is what a path carries at an offered rate. Rates are frames a

@@ -119,7 +119,7 @@ func (b *Bench) charts(label string, x, by func(*BenchCell) string) []chart {
 		var lines, limits []series
 		for i := range b.Cells {
 			c := &b.Cells[i]
-			if c.Path != p || c.Skipped != "" || c.NS == 0 {
+			if c.Path != p || c.Remark() != "" || c.NS == 0 {
 				continue
 			}
 			name := by(c)

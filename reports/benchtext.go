@@ -4,35 +4,29 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 )
 
 // Bench prints a benchmark as tables: cost and service never in one.
 func (t *TextWriter) Bench(b *Bench) {
 	m := b.Machine
 	t.printf("%s %s of backend=%s profile=%s\n", strings.TrimSpace(b.Tool+" "+b.Version), b.Kind, b.Backend, b.Profile)
-	t.printf("%s/%s, %s, %d cores, %s; cycles %s\n\n", m.OS, m.Arch, orDash(m.CPU), m.Cores, m.Runtime, m.Cycles)
-	if len(b.Cells) > 0 {
-		t.costTable(b)
-	}
-	if len(b.Services) > 0 {
-		t.serviceTable(b)
-	}
+	t.indented("", fmt.Sprintf("%s/%s, %s, %d cores, %s; cycles %s", m.OS, m.Arch, orDash(printable(m.CPU)), m.Cores, m.Runtime, printable(m.Cycles)))
+	t.printf("\n")
+	t.costTable(b)
+	t.serviceTable(b)
 	for i := range b.Cells {
-		if c := &b.Cells[i]; c.Skipped != "" {
-			t.printf("%s: not measured: %s\n", c.Name(), printable(c.Skipped))
+		if why := b.Cells[i].Remark(); why != "" {
+			t.remark(b.Cells[i].Name() + ": " + printable(why))
 		}
 	}
 	for _, s := range b.Services {
 		for _, why := range s.Remarks() {
-			t.printf("%s, %s, size %s: %s\n", s.Backend, s.Path, s.Size, printable(why))
+			t.remark(fmt.Sprintf("%s, %s, size %s: %s", s.Backend, s.Path, s.Size, printable(why)))
 		}
 	}
-	if slices.ContainsFunc(b.Cells, func(c BenchCell) bool { return c.Skipped == "" }) || len(b.Services) > 0 {
+	if slices.ContainsFunc(b.Cells, func(c BenchCell) bool { return c.Remark() == "" }) || len(b.Services) > 0 {
 		for _, n := range b.Notes {
-			for i, l := range Wrap(printable(n), t.width()-6) {
-				t.printf("%-6s%s\n", map[bool]string{true: "note:"}[i == 0], l)
-			}
+			t.indented("note: ", printable(n))
 		}
 	}
 	t.gates(b)
@@ -41,52 +35,34 @@ func (t *TextWriter) Bench(b *Bench) {
 	}
 }
 
+// remark is a line about a row, whose lines but the first are indented.
+func (t *TextWriter) remark(text string) {
+	for i, l := range Wrap(text, t.width()-4) {
+		t.printf("%s%s\n", map[bool]string{false: "    "}[i == 0], l)
+	}
+}
+
 func (t *TextWriter) costTable(b *Bench) {
-	limits, cycles, variants := false, false, false
-	for _, c := range b.Cells {
-		limits, cycles, variants = limits || c.Limit > 0, cycles || c.Cycles > 0, variants || c.Trace || c.Workers != 1 || c.Dist != "uniform"
-	}
-	w := tabwriter.NewWriter(t.W, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row := func(cols ...string) { fmt.Fprintln(w, strings.Join(cols, "\t")+"\t") }
-	head := []string{"path", "size", "flows"}
-	if variants {
-		head = append(head, "traffic")
-	}
-	head = append(head, "ns/pkt")
-	if cycles {
-		head = append(head, "cycles")
-	}
-	head = append(head, "Mpps", "x ref")
-	if limits {
-		head = append(head, "limit", "x limit")
-	}
-	row(append(head, "batch p50", "p99", "p99.9 us", "allocs", "B/flow")...)
+	table := figureTable{{head: "path"}, {head: "size"}, {head: "flows"}, {head: "traffic"}, {head: "ns/pkt"}, {head: "cycles", drop: 6}, {head: "Mpps", drop: 2},
+		{head: "x ref", drop: 1}, {head: "limit", drop: 4}, {head: "x limit"}, {head: "p50 us", drop: 7}, {head: "p99 us", drop: 5}, {head: "p99.9 us", drop: 8},
+		{head: "allocs", drop: 3}, {head: "B/flow", drop: 9}}
+	variants := slices.ContainsFunc(b.Cells, func(c BenchCell) bool { return c.Trace || c.Workers != 1 || c.Dist != "uniform" })
 	for i := range b.Cells {
 		c := &b.Cells[i]
-		if c.Skipped != "" {
+		if c.Remark() != "" {
 			continue
 		}
-		cols := []string{c.Path, c.Size, Count(c.Flows)}
+		traffic, x := "", "-"
 		if variants {
-			cols = append(cols, c.Traffic())
+			traffic = c.Traffic()
 		}
-		cols = append(cols, fmt.Sprintf("%.1f", c.NS))
-		if cycles {
-			cols = append(cols, figure("%.0f", c.Cycles))
+		if c.Limit > 0 {
+			x = fmt.Sprintf("%.2f", c.NS/c.Limit)
 		}
-		cols = append(cols, fmt.Sprintf("%.2f", c.MPPS), fmt.Sprintf("%.2f", c.Ratio))
-		if limits {
-			x := "-"
-			if c.Limit > 0 {
-				x = fmt.Sprintf("%.2f", c.NS/c.Limit)
-			}
-			cols = append(cols, figure("%.1f", c.Limit), x)
-		}
-		row(append(cols, fmt.Sprintf("%.1f", c.P50/1e3), fmt.Sprintf("%.1f", c.P99/1e3), fmt.Sprintf("%.1f", c.P999/1e3),
-			fmt.Sprintf("%.2f", c.Allocs), figure("%.0f", c.FlowBytes))...)
+		table.add(c.Path, c.Size, Count(c.Flows), traffic, fmt.Sprintf("%.1f", c.NS), figure("%.0f", c.Cycles), fmt.Sprintf("%.2f", c.MPPS),
+			fmt.Sprintf("%.2f", c.Ratio), figure("%.1f", c.Limit), x, micro(c.P50), micro(c.P99), micro(c.P999), fmt.Sprintf("%.2f", c.Allocs), figure("%.0f", c.FlowBytes))
 	}
-	w.Flush()
-	t.printf("\n")
+	t.table(table)
 }
 
 // Traffic are the properties of a cell that most have not.
@@ -102,26 +78,24 @@ func (c *BenchCell) Traffic() string {
 }
 
 func (t *TextWriter) serviceTable(b *Bench) {
-	w := tabwriter.NewWriter(t.W, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row := func(cols ...string) { fmt.Fprintln(w, strings.Join(cols, "\t")+"\t") }
-	row("path", "backend", "size", "flows", "NDR kpps", "PDR kpps", "trials", "latency at", "p50", "p90", "p99", "p99.9", "max us")
+	table := figureTable{{head: "path"}, {head: "backend"}, {head: "size"}, {head: "flows", drop: 4}, {head: "NDR kpps"}, {head: "PDR kpps"}, {head: "trials", drop: 5},
+		{head: "latency at"}, {head: "p50 us"}, {head: "p90 us", drop: 2}, {head: "p99 us"}, {head: "p99.9 us", drop: 3}, {head: "max us", drop: 1}}
 	for _, s := range b.Services {
 		if s.Skipped+s.Error != "" {
 			continue
 		}
 		cols := []string{s.Path, s.Backend, s.Size, Count(s.Flows), s.NDR.text(), s.PDR.text(), fmt.Sprint(s.Trials)}
 		if len(s.Latency) == 0 {
-			row(append(cols, "-", "-", "-", "-", "-", "-")...)
+			table.add(append(cols, "-", "-", "-", "-", "-", "-")...)
 		}
 		for i, l := range s.Latency {
 			if i > 0 {
 				cols = []string{"", "", "", "", "", "", ""}
 			}
-			row(append(cols, fmt.Sprintf("%g%% PDR", 100*l.Share), micro(l.P50), micro(l.P90), micro(l.P99), micro(l.P999), micro(l.Max))...)
+			table.add(append(cols, fmt.Sprintf("%g%% PDR", 100*l.Share), micro(l.P50), micro(l.P90), micro(l.P99), micro(l.P999), micro(l.Max))...)
 		}
 	}
-	w.Flush()
-	t.printf("\n")
+	t.table(table)
 }
 
 // text is a rate with a mark: ~ when the search could not bring the bounds
@@ -146,18 +120,18 @@ func (t *TextWriter) gates(b *Bench) {
 		if g == nil {
 			continue
 		}
-		why := ""
+		why := fmt.Sprintf("threshold %.1f%%, floor %.1f%%, slower in %d of %d pairs", 100*g.Threshold, 100*g.Floor, g.Slower, g.Pairs)
+		t.printf("%s %s  %+.1f%%\n", t.paint(words[g.Verdict], fmt.Sprintf("%-12s", g.Verdict)), c.Name(), 100*g.Effect)
+		t.indented(strings.Repeat(" ", 13), why)
 		if g.Why != "" {
-			why = ": " + g.Why
+			t.indented(strings.Repeat(" ", 13), printable(g.Why))
 		}
-		t.printf("%s %s  %+.1f%% against a threshold of %.1f%% (floor %.1f%%), slower in %d of %d pairs%s\n", t.paint(words[g.Verdict], fmt.Sprintf("%-12s", g.Verdict)),
-			c.Name(), 100*g.Effect, 100*g.Threshold, 100*g.Floor, g.Slower, g.Pairs, why)
 	}
 	if b.Verdict == "" {
 		return
 	}
 	if b.SelfTest {
-		t.printf("self-test: every path was measured against itself with 10%% more work; a gate that works says slower\n")
+		t.indented("self-test: ", "every path was measured against itself with 10% more work; a gate that works says slower")
 		if b.Verdict == BenchSlower {
 			t.printf("self-test: %s\n", t.paint(green, "passed, the gate can fail"))
 		}

@@ -15,6 +15,7 @@ type TextWriter struct {
 	Color bool
 	Width int // columns; texts are wrapped, identifiers and paths never. 0: 80
 	OutAt string
+	Wide  bool // Bench: every column, however wide the table gets
 }
 
 type colour string

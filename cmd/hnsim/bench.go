@@ -37,6 +37,7 @@ type benchFlags struct {
 	selfTest bool
 	limit    bool
 	list     bool
+	wide     bool
 	html     string
 	cpu      string
 
@@ -57,22 +58,23 @@ can do:
               real wires, the model in virtual time
 
 Without arguments every path is measured with 64-byte frames, the most important ones
-at two numbers of flows: less than a minute. Paths are named or begin with what
-stands in front of a star; --list describes them. Sizes, flows and so on take several
-values, or all.
+at two numbers of flows. Paths are named or begin with what stands in front of a star;
+--list describes them. Sizes, flows and so on take several values, or all. A path that
+cannot be measured is a row that says why, and the exit code is 3 at the end.
 
 Worlds are made from HCN documents through the control plane, and what comes out of a
 path is checked before anything is timed. Compare ratios ("x ref", to a loop over the
 same frames), never nanoseconds of two machines.
 
 A baseline is what --format json wrote earlier, or better another build of this
-program, which is then run in turn with this one. --gate makes the outcome decide: a
+program, which is then run in turn with this one. Every run takes as many samples as a
+gate needs, unless --count says otherwise. --gate makes the outcome decide: a
 path is slower when the median of at least 12 pairs is, by more than 5 % and more than
 twice the floor, and 10 of 12 pairs agree. The floor is what the same code differs from
 itself in this very run. --self-test plants 10 % more work, and must find it.
 
 Exit codes: 0 done, and not slower; 1 the self-test did not find what was planted; 2
-usage; 3 could not measure; 4 slower; 5 the noise is larger than the gate.`
+usage; 3 could not measure everything; 4 slower; 5 the noise is larger than the gate.`
 
 func (a *app) benchCmd() *cobra.Command {
 	var f benchFlags
@@ -101,13 +103,14 @@ func (a *app) benchCmd() *cobra.Command {
 	flags.StringSliceVar(&f.dists, "dist", []string{bench.Uniform}, "which flow a packet is of: `uniform|zipf`, or all")
 	flags.StringSliceVar(&f.traces, "trace", []string{"off"}, "`on|off`, or all: record the stage trace of every packet")
 	flags.StringSliceVar(&f.workers, "workers", []string{"1"}, "`number` of workers beside each other; all is 1,2")
-	flags.IntVar(&f.count, "count", 0, "`number` of samples; 0 is 5, or 12 for comparisons")
+	flags.IntVar(&f.count, "count", bench.MinPairs, "`number` of samples; a gate needs 12 of either side")
 	flags.DurationVar(&f.sample, "sample", 20*time.Millisecond, "`time` that a sample takes")
 	flags.StringVar(&f.baseline, "baseline", "", "`file` to compare with: JSON of an earlier run, or another build of this program")
 	flags.BoolVar(&f.gate, "gate", false, "exit with 4 when slower than the baseline, with 5 when that cannot be said")
 	flags.BoolVar(&f.selfTest, "self-test", false, "plant 10 % more work in every path and expect to find it; without names: l2, outboundnat, encap")
 	flags.BoolVar(&f.limit, "limit", false, "also measure the same unavoidable work in C (needs gcc and AVX-512)")
 	flags.BoolVar(&f.list, "list", false, "describe the paths")
+	flags.BoolVar(&f.wide, "wide", false, "print all columns, in tables wider than the terminal")
 	flags.StringVar(&f.html, "html", "", "also write tables and charts to this `file`")
 	flags.StringVar(&f.cpu, "cpuprofile", "", "write a CPU profile of the measurement to this `file`")
 	flags.StringVar(&f.rate, "link", "1G", "service: `bits` a second of the hosts' wires where the backend models them, such as 100M; 0 is unlimited")
@@ -170,7 +173,7 @@ func (a *app) runBench(c *cobra.Command, args []string, f *benchFlags) error {
 		if len(bs) > 1 {
 			return fmt.Errorf("--backend %s: cost is measured on one backend", f.backend)
 		}
-		run, err = a.costRun(f, bs[0], world, paths, len(args) == 0)
+		run, err = a.costRun(c.Context(), f, bs[0], world, paths, len(args) == 0)
 	case "service":
 		if len(args) == 0 {
 			if paths, err = bench.Select(servicePaths); err != nil {
@@ -198,7 +201,10 @@ func (a *app) runBench(c *cobra.Command, args []string, f *benchFlags) error {
 		return exit.With(exit.NotTested, err)
 	}
 	got.Tool, got.Version = "hnsim", buildinfo.Version()
-	got.Interrupted = got.Interrupted || c.Context().Err() != nil
+	if got.Interrupted = got.Interrupted || c.Context().Err() != nil; got.Interrupted {
+		// Said whatever the format: data on stdout must not look complete.
+		fmt.Fprintf(a.err, "hnsim bench: interrupted after %d measurements; what is printed is what they found\n", len(got.Cells)+len(got.Services))
+	}
 	if err := errors.Join(err, a.printBench(got, f)); err != nil && !got.Interrupted {
 		return exit.With(exit.NotTested, err)
 	}
@@ -227,7 +233,7 @@ func (a *app) listPaths(args []string) error {
 }
 
 // costRun prepares a measurement of cost.
-func (a *app) costRun(f *benchFlags, b backends.Backend, world backends.WorldConfig, paths []bench.Path, all bool) (func(context.Context) (*reports.Bench, error), error) {
+func (a *app) costRun(ctx context.Context, f *benchFlags, b backends.Backend, world backends.WorldConfig, paths []bench.Path, all bool) (func(context.Context) (*reports.Bench, error), error) {
 	cfg := bench.Config{Backend: b, World: world, Paths: paths, Sizes: benchmark.Words(f.sizes, "64", "imix", "1514", "8986"),
 		Dists: benchmark.Words(f.dists, bench.Uniform, bench.Zipf), Count: f.count, Sample: f.sample, Gate: f.gate, SelfTest: f.selfTest}
 	if len(cfg.Sizes) == 0 {
@@ -255,14 +261,8 @@ func (a *app) costRun(f *benchFlags, b backends.Backend, world backends.WorldCon
 		}
 	}
 	if f.baseline != "" {
-		if err := benchmark.Baseline(&cfg, f.baseline); err != nil {
+		if err := benchmark.Baseline(ctx, &cfg, f.baseline); err != nil {
 			return nil, err
-		}
-	}
-	if cfg.Count == 0 {
-		cfg.Count = 5
-		if cfg.Baseline != nil || cfg.Rival != nil || cfg.SelfTest {
-			cfg.Count = bench.MinPairs
 		}
 	}
 	if err := cfg.Validate(); err != nil {
@@ -287,7 +287,7 @@ func (a *app) costRun(f *benchFlags, b backends.Backend, world backends.WorldCon
 			if p == nil && !a.opts.quiet {
 				p = terminal.NewProgress(a.err, total, a.env("TERM") == "dumb", a.now)
 			}
-			p.Step(c.Gate != nil && c.Gate.Verdict == reports.BenchSlower)
+			p.Step(c.Error != "" || c.Gate != nil && c.Gate.Verdict == reports.BenchSlower)
 		}
 		got, err := bench.Cost(ctx, cfg)
 		p.Finish()
@@ -362,6 +362,7 @@ func (a *app) printBench(b *reports.Bench, f *benchFlags) error {
 		err = b.WriteBenchstat(a.out)
 	default:
 		t := a.text("")
+		t.Wide = f.wide
 		t.Bench(b)
 	}
 	if err == nil && f.html != "" {

@@ -118,6 +118,7 @@ func TestBenchmarksThatMakeNoSenseExitWithTwo(t *testing.T) {
 		{[]string{"l2", "--gate"}, "a gate needs a baseline"},
 		{[]string{"l2", "--baseline", "nothing"}, "--baseline: open nothing"},
 		{[]string{"l2", "--baseline", "not.json"}, "expected what hnsim bench --format json prints"},
+		{[]string{"l2", "--baseline", "/bin/true"}, "/bin/true is no build of hnsim"},
 		{[]string{"l2", "--self-test", "--gate"}, "--self-test is its own baseline"},
 		{[]string{"l2", "--self-test", "--count", "3"}, "a gate needs at least 12"},
 		{[]string{"l2", "--kind", "speed"}, "--kind is \"speed\""},

@@ -118,12 +118,33 @@ func (l *lossyLane) Forward(b *backends.Burst) int {
 	return l.Lane.Forward(b)
 }
 
-func TestAFrameThatIsLostEndsTheMeasurement(t *testing.T) {
-	cfg := quick("l2")
+func TestAPathThatLosesAFrameSaysSoAndTheOthersGoOn(t *testing.T) {
+	cfg := quick("l2", "encap")
 	cfg.Backend = lossy{}
-	_, err := bench.Cost(context.Background(), cfg)
-	if err == nil || !strings.Contains(err.Error(), "63 of 64 frames came out; lost: Malformed") {
-		t.Error(err)
+	steps := 0
+	cfg.Progress = func(int, int, *reports.BenchCell) { steps++ }
+	got, err := bench.Cost(context.Background(), cfg)
+	if err != nil || len(got.Cells) != 2 || steps != 2 {
+		t.Fatalf("%+v %v, %d steps", got, err, steps)
+	}
+	for _, c := range got.Cells {
+		if !strings.Contains(c.Error, "63 of 64 frames came out; lost: Malformed") || c.NS != 0 || len(c.Samples) != 0 {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+func TestAnInterruptedMeasurementKeepsWhatItHas(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	cfg := quick("l2", "encap", "decap")
+	cfg.Progress = func(done, _ int, _ *reports.BenchCell) {
+		if done == 2 {
+			stop()
+		}
+	}
+	got, err := bench.Cost(ctx, cfg)
+	if err != nil || !got.Interrupted || len(got.Cells) != 2 || got.Cells[1].NS == 0 {
+		t.Errorf("%+v %v", got, err)
 	}
 }
 

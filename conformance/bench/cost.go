@@ -147,8 +147,9 @@ func (c *Config) Validate() error {
 
 const maxFlows = 4_000_000
 
-// Cost measures all cells in a closed loop. After an error or when ctx ends,
-// what was measured so far is returned with it.
+// Cost measures all cells in a closed loop. A path that cannot be measured does
+// not keep the others from it: its cell says why. When ctx ends, what was
+// measured so far is returned.
 func Cost(ctx context.Context, cfg Config) (*reports.Bench, error) {
 	out := &reports.Bench{Schema: reports.BenchSchema, Kind: "cost", Backend: cfg.Backend.Name(), Profile: cfg.World.Profile,
 		Machine: machine(), SelfTest: cfg.SelfTest, Notes: costNotes()}
@@ -159,8 +160,12 @@ func Cost(ctx context.Context, cfg Config) (*reports.Bench, error) {
 			break
 		}
 		cell, err := cfg.measure(ctx, s)
+		if ctx.Err() != nil && (err != nil || len(cell.Samples) == 0) {
+			out.Interrupted = true
+			break
+		}
 		if err != nil {
-			return out, fmt.Errorf("%s: %w", cell.Name(), err)
+			cell.Error, cell.Samples = err.Error(), nil
 		}
 		out.Cells = append(out.Cells, cell)
 		if cfg.Progress != nil {
@@ -177,13 +182,13 @@ func costNotes() []string {
 		"one packet: its head (128 bytes, 64 of frames that short) copied into the batch, then everything a host does with it, port security, VLAN, ACLs, layers, flow tables, counters, drop reasons included, until it is out by the wire or at the container",
 		"not included: the event loop, captures, and what links do; first packets: expiry of old flows happens between samples",
 		"x ref: time in relation to a loop that copies the same heads and computes the Internet checksum of the whole frames; compare this across machines, never nanoseconds",
-		clockName + "; those of several workers and of batches are the clock's, and include what other programs took",
+		clockName + "; those of several workers and of batches of 64 (p50, p99, p99.9) are the clock's, and include what other programs took",
 		"several workers are worlds of their own, with their share of the flows each; ns is per packet and worker, Mpps is of all",
 	}
 }
 
-// measure is one cell. The error is one of the harness; what the path cannot do
-// is the cell's Skipped.
+// measure is one cell. The error is one of the harness or of a path that does
+// not do what it should; what the path cannot do is the cell's Skipped.
 func (c *Config) measure(ctx context.Context, s cellSpec) (reports.BenchCell, error) {
 	cell := reports.BenchCell{Path: s.path.Name, Size: s.size, Flows: s.flows, Dist: s.dist, Trace: s.trace, Workers: s.workers, First: s.path.First}
 	if s.path.First {
@@ -252,7 +257,7 @@ func (c *Config) sample(ctx context.Context, t team, cell *reports.BenchCell) er
 			same = append(same, pair{samples[0], samples[1]})
 		}
 		switch {
-		case c.Rival != nil:
+		case c.Rival != nil && c.Rival.knows(cell.Path):
 			got, err := c.Rival.trio(ctx, cell, i)
 			if err != nil {
 				return err

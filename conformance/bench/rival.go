@@ -2,9 +2,13 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +26,31 @@ type Rival struct {
 	Args    []string // of both, in front of the verb's own
 	Profile string   // build profile
 	Length  time.Duration
+
+	paths []string // of the other build, after Check
 }
+
+// Check asks the other build for its paths, so that a file that is something
+// else is found before anything is measured.
+func (r *Rival) Check(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(ctx, time.Minute)
+	defer stop()
+	out, err := exec.CommandContext(ctx, r.Program, append(slices.Clone(r.Args), "bench", "--list", "--format", "json")...).Output()
+	var list []reports.BenchPath
+	if err == nil {
+		err = json.Unmarshal(out, &list)
+	}
+	if err != nil || len(list) == 0 {
+		return fmt.Errorf("%s is no build of hnsim that lists its paths (bench --list --format json): %w", r.Program, cmp.Or(err, errors.New("it lists none")))
+	}
+	for _, p := range list {
+		r.paths = append(r.paths, p.Name)
+	}
+	return nil
+}
+
+// knows says whether the other build has a path, as far as it was asked.
+func (r *Rival) knows(path string) bool { return len(r.paths) == 0 || slices.Contains(r.paths, path) }
 
 // trio is a pair of this program's samples and one of the other's.
 type trio struct {

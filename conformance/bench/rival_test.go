@@ -27,6 +27,10 @@ func TestMain(m *testing.M) {
 // program is a build that takes as many nanoseconds as its first argument says.
 func program(args []string) int {
 	ns, err := strconv.ParseFloat(args[0], 64)
+	if len(args) > 2 && args[2] == "--list" {
+		fmt.Println(map[bool]string{true: `[{"name":"encap"},{"name":"nat"}]`, false: "[]"}[err == nil])
+		return 0
+	}
 	if err != nil || args[1] != "bench" {
 		fmt.Fprintln(os.Stderr, "this build cannot do that")
 		return 3
@@ -82,7 +86,30 @@ func TestAnotherBuildIsRunInTurn(t *testing.T) {
 	cfg := quick("l2")
 	cfg.Gate, cfg.Count = true, bench.MinPairs
 	cfg.Rival = &bench.Rival{Program: script(t, "broken"), Self: script(t, "100")}
-	if _, err := bench.Cost(context.Background(), cfg); err == nil || !strings.Contains(err.Error(), "this build cannot do that") {
-		t.Error(err)
+	if got, err := bench.Cost(context.Background(), cfg); err != nil || !strings.Contains(got.Cells[0].Error, "this build cannot do that") {
+		t.Error(got, err)
+	}
+}
+
+func TestAnotherBuildIsAskedForItsPathsFirst(t *testing.T) {
+	if _, err := os.Stat("/bin/sh"); err != nil {
+		t.Skip("the other build is a shell script, and there is no /bin/sh here")
+	}
+	t.Setenv(asProgram, "1")
+	for _, bad := range []string{script(t, "broken"), t.TempDir() + "/none"} {
+		if err := (&bench.Rival{Program: bad}).Check(context.Background()); err == nil || !strings.Contains(err.Error(), bad+" is no build of hnsim") {
+			t.Error(err)
+		}
+	}
+	// A path that it does not have is measured, and cannot be judged.
+	cfg := quick("l2")
+	cfg.Gate, cfg.Count = true, bench.MinPairs
+	cfg.Rival = &bench.Rival{Program: script(t, "100"), Self: script(t, "100"), Length: time.Microsecond}
+	if err := cfg.Rival.Check(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := bench.Cost(context.Background(), cfg)
+	if err != nil || got.Cells[0].NS == 0 || got.Verdict != reports.BenchInconclusive || got.Cells[0].Gate.Why != "the baseline has no such cell" {
+		t.Errorf("%+v %v", got.Cells, err)
 	}
 }

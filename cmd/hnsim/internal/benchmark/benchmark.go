@@ -2,6 +2,7 @@ package benchmark
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -63,36 +64,44 @@ func Switches(flag string, list []string) ([]bool, error) {
 }
 
 // Baseline opens a file to compare with and puts it into the configuration: the
-// JSON of an earlier run, or a program that is run in turn with this one.
-func Baseline(cfg *bench.Config, name string) error {
+// JSON of an earlier run, or a program that is run in turn with this one, which
+// is asked here for its paths.
+func Baseline(ctx context.Context, cfg *bench.Config, name string) error {
+	if err := baseline(ctx, cfg, name); err != nil {
+		return fmt.Errorf("--baseline: %w", err)
+	}
+	return nil
+}
+
+func baseline(ctx context.Context, cfg *bench.Config, name string) error {
 	head, err := os.ReadFile(name)
 	if err != nil {
-		return fmt.Errorf("--baseline: %w", err)
+		return err
 	}
 	info, err := os.Stat(name)
 	if err != nil {
-		return fmt.Errorf("--baseline: %w", err)
+		return err
 	}
 	begins := bytes.TrimLeft(head, " \t\r\n")
 	program := info.Mode()&0o111 != 0 || strings.EqualFold(filepath.Ext(name), ".exe")
 	if program && !bytes.HasPrefix(begins, []byte("{")) {
 		path, err := filepath.Abs(name)
 		if err != nil {
-			return fmt.Errorf("--baseline: %w", err)
+			return err
 		}
 		self, err := os.Executable()
 		if err != nil {
-			return fmt.Errorf("--baseline: this program's own file: %w", err)
+			return fmt.Errorf("this program's own file: %w", err)
 		}
 		cfg.Rival = &bench.Rival{Program: path, Self: self, Profile: cfg.World.Profile, Length: cfg.Sample}
-		return nil
+		return cfg.Rival.Check(ctx)
 	}
 	b, err := reports.ReadBench(bytes.NewReader(head), name)
 	if err != nil {
-		return fmt.Errorf("--baseline: %w", err)
+		return fmt.Errorf("%w; a baseline is that, or another build of this program", err)
 	}
 	if b.Kind != "cost" || len(b.Cells) == 0 {
-		return fmt.Errorf("--baseline: %s has no measurements of cost", name)
+		return fmt.Errorf("%s has no measurements of cost", name)
 	}
 	cfg.Baseline = bench.Stored{Bench: b}
 	return nil

@@ -1,6 +1,7 @@
 package benchmark
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,18 +45,25 @@ func TestABaselineIsAFileOrAProgram(t *testing.T) {
 		return name
 	}
 	var cfg bench.Config
-	if err := Baseline(&cfg, write("build.exe", "MZ", 0o755)); err != nil || cfg.Rival == nil || cfg.Baseline != nil {
-		t.Error(cfg, err)
-	}
-	cfg = bench.Config{}
+	ctx := context.Background()
 	const stored = ` {"schema":1,"kind":"cost","cells":[{"path":"l2","samples":[{"ns":1,"reference":1}]}]}`
 	// What is JSON is no program, whatever its mode says.
-	if err := Baseline(&cfg, write("base.json", stored, 0o755)); err != nil || cfg.Baseline == nil || cfg.Rival != nil {
+	if err := Baseline(ctx, &cfg, write("base.json", stored, 0o755)); err != nil || cfg.Baseline == nil || cfg.Rival != nil {
 		t.Error(cfg, err)
 	}
 	for _, bad := range []string{"", "text", `{"schema":1,"kind":"service"}`, `{"schema":1,"kind":"cost"}`} {
-		if err := Baseline(&cfg, write("base.json", bad, 0o644)); err == nil || !strings.Contains(err.Error(), "--baseline") {
+		if err := Baseline(ctx, &cfg, write("base.json", bad, 0o644)); err == nil || !strings.Contains(err.Error(), "--baseline") {
 			t.Errorf("%q: %v", bad, err)
 		}
+	}
+	if err := Baseline(ctx, &cfg, write("build.exe", "MZ", 0o755)); err == nil || !strings.Contains(err.Error(), "is no build of hnsim") {
+		t.Error(err)
+	}
+	if _, err := os.Stat("/bin/sh"); err != nil {
+		t.Skip("the other build is a shell script, and there is no /bin/sh here")
+	}
+	cfg = bench.Config{}
+	if err := Baseline(ctx, &cfg, write("build", "#!/bin/sh\necho '[{\"name\":\"l2\"}]'\n", 0o755)); err != nil || cfg.Rival == nil || cfg.Baseline != nil {
+		t.Error(cfg, err)
 	}
 }

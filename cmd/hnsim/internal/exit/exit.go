@@ -95,15 +95,17 @@ func OfReport(r *reports.Report) int {
 }
 
 // OfBench is the code of a benchmark; a gate lets its verdict decide. A
-// self-test is as it should be when every path was found to be slower.
+// self-test is as it should be when every path was found to be slower. A path
+// that could not be measured outweighs the gate: it may be the slower one.
 func OfBench(b *reports.Bench, gate bool) int {
 	if b.Interrupted {
 		return Interrupted
 	}
-	measured, found, noisy := len(b.Services), true, false
+	measured, found, noisy, broken := len(b.Services), true, false, false
 	for i := range b.Cells {
 		c := &b.Cells[i]
-		if c.Skipped != "" {
+		broken = broken || c.Error != ""
+		if c.Remark() != "" {
 			continue
 		}
 		measured++
@@ -112,7 +114,6 @@ func OfBench(b *reports.Bench, gate bool) int {
 			found = found && c.Gate.Verdict == reports.BenchSlower
 		}
 	}
-	broken := false
 	for _, s := range b.Services {
 		if s.Skipped != "" {
 			measured--

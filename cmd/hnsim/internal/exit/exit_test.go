@@ -89,6 +89,8 @@ func TestTheCodeOfABenchmark(t *testing.T) {
 		{"measured", run("", reports.BenchCell{}), false, OK},
 		{"nothing measured", run("", skipped), false, NotTested},
 		{"nothing at all", run(""), true, NotTested},
+		{"one path that broke", run("", reports.BenchCell{}, reports.BenchCell{Error: "lost"}), false, NotTested},
+		{"one path that broke, and a gate", run(reports.BenchSlower, slower, reports.BenchCell{Error: "lost"}), true, NotTested},
 		{"slower, and a gate", run(reports.BenchSlower, slower, skipped), true, Gate},
 		{"slower without one", run(reports.BenchSlower, slower), false, OK},
 		{"noise, and a gate", run(reports.BenchInconclusive, noise), true, Noise},
