@@ -45,3 +45,14 @@ func MakeHuge[E any](n int) []E {
 	adviseHuge(unsafe.Pointer(unsafe.SliceData(s)), uintptr(n)*unsafe.Sizeof(s[0]))
 	return s
 }
+
+// Arena is an arena for other packages.
+type Arena[E any] struct{ a arena[E] }
+
+// At is the value with a number below that of the last Grow. It stays where it
+// is, unless it is one of the first few.
+func (a *Arena[E]) At(id uint32) *E { return a.a.at(id) }
+
+// Grow makes room for value id, the next after the last one. It moves no more
+// than the first few.
+func (a *Arena[E]) Grow(id uint32) { a.a.grow(id) }

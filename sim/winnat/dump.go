@@ -63,11 +63,10 @@ func (n *NAT) Usage(now int64) Usage {
 	n.expireAll(now)
 	n.frags.expire(n, now)
 	var u [numProtos]ProtoUsage
-	for i := range n.sessions {
-		if pi, ok := protoIndex(n.sessions[i].fwd.Proto()); ok {
-			u[pi].Sessions++
-		}
-	}
+	n.eachSession(func(_ uint32, s *session) {
+		pi, _ := protoIndex(s.fwd.Proto())
+		u[pi].Sessions++
+	})
 	for i := range n.pools {
 		for j := range n.pools[i].blocks {
 			b := &n.pools[i].blocks[j]
@@ -95,16 +94,14 @@ func (n *NAT) Mappings(now int64) []MappingInfo {
 	n.expireAll(now)
 	left := make(map[uint32]time.Duration)
 	published := make(map[uint32]int) // sessions by index in Static + 1
-	for i := range n.sessions {
-		n.pull(&n.sessions[i])
-		switch s := &n.sessions[i]; {
-		case s.fwd == wire.Key4{}:
-		case s.kind == dynamic:
+	n.eachSession(func(_ uint32, s *session) {
+		n.pull(s)
+		if s.kind == dynamic {
 			left[s.mapping] = max(left[s.mapping], time.Duration(s.deadline-now))
-		default:
-			published[n.cfg.publishedIndex(s.fwd.Proto(), s.fwd.Dst(), s.fwd.DstPort())]++
+			return
 		}
-	}
+		published[n.cfg.publishedIndex(s.fwd.Proto(), s.fwd.Dst(), s.fwd.DstPort())]++
+	})
 	var out []MappingInfo
 	for i := range n.mappings {
 		m := &n.mappings[i]
@@ -149,11 +146,7 @@ type SessionInfo struct {
 func (n *NAT) Sessions(now int64) []SessionInfo {
 	n.expireAll(now)
 	var out []SessionInfo
-	for i := range n.sessions {
-		s := &n.sessions[i]
-		if s.fwd == (wire.Key4{}) {
-			continue
-		}
+	n.eachSession(func(_ uint32, s *session) {
 		n.pull(s)
 		// Dynamic sessions run from inside, the others towards it.
 		in, ext := s.fwd, s.out
@@ -171,7 +164,7 @@ func (n *NAT) Sessions(now int64) []SessionInfo {
 			info.Remote = addrPort(ext.Dst(), 0)
 		}
 		out = append(out, info)
-	}
+	})
 	slices.SortFunc(out, func(a, b SessionInfo) int {
 		return cmp.Or(cmp.Compare(a.Proto, b.Proto), a.External.Compare(b.External), a.Remote.Compare(b.Remote), a.Inside.Compare(b.Inside))
 	})

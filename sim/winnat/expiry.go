@@ -5,7 +5,7 @@ package winnat
 // the old time comes, so a busy session costs one heap operation per lifetime,
 // not per packet. The time in the heap is never after the deadline.
 type timers struct {
-	heap []timer
+	heap list[timer]
 }
 
 type timer struct {
@@ -14,19 +14,17 @@ type timer struct {
 }
 
 // push adds session i and records its place in it.
-func (t *timers) push(all []session, i uint32, at int64) {
-	t.heap = append(t.heap, timer{at, i})
-	all[i].pos = int32(len(t.heap) - 1)
-	t.up(all, len(t.heap)-1)
+func (t *timers) push(all *list[session], i uint32, at int64) {
+	pos := t.heap.push(timer{at, i})
+	all.at(i).pos = pos
+	t.up(all, pos)
 }
 
 // remove takes session i out.
-func (t *timers) remove(all []session, i uint32) {
-	at := int(all[i].pos)
-	last := len(t.heap) - 1
-	moved := t.heap[last]
-	t.heap = t.heap[:last]
-	if at == last {
+func (t *timers) remove(all *list[session], i uint32) {
+	at := all.at(i).pos
+	moved := t.heap.pop()
+	if int(at) == t.heap.len() {
 		return
 	}
 	t.set(all, at, moved)
@@ -35,52 +33,62 @@ func (t *timers) remove(all []session, i uint32) {
 }
 
 // earlier moves session i forward, when its deadline has become nearer.
-func (t *timers) earlier(all []session, i uint32, at int64) {
-	pos := int(all[i].pos)
-	if t.heap[pos].at > at {
-		t.heap[pos].at = at
+func (t *timers) earlier(all *list[session], i uint32, at int64) {
+	pos := all.at(i).pos
+	if e := t.heap.at(pos); e.at > at {
+		e.at = at
 		t.up(all, pos)
 	}
 }
 
 // later moves the first entry back.
-func (t *timers) later(all []session, at int64) {
-	t.heap[0].at = at
+func (t *timers) later(all *list[session], at int64) {
+	t.heap.at(0).at = at
 	t.down(all, 0)
 }
 
-func (t *timers) set(all []session, pos int, e timer) {
-	t.heap[pos] = e
-	all[e.s].pos = int32(pos)
+// first is when a session is next to be looked at, and which.
+func (t *timers) first() (e timer, ok bool) {
+	if t.heap.len() == 0 {
+		return timer{}, false
+	}
+	return *t.heap.at(0), true
 }
 
-func (t *timers) up(all []session, pos int) {
-	e := t.heap[pos]
+func (t *timers) set(all *list[session], pos uint32, e timer) {
+	*t.heap.at(pos) = e
+	all.at(e.s).pos = pos
+}
+
+func (t *timers) up(all *list[session], pos uint32) {
+	e, start := *t.heap.at(pos), pos
 	for pos > 0 {
 		parent := (pos - 1) / 2
-		if t.heap[parent].at <= e.at {
+		if t.heap.at(parent).at <= e.at {
 			break
 		}
-		t.set(all, pos, t.heap[parent])
+		t.set(all, pos, *t.heap.at(parent))
 		pos = parent
 	}
-	t.set(all, pos, e)
+	if pos != start {
+		t.set(all, pos, e)
+	}
 }
 
-func (t *timers) down(all []session, pos int) {
-	e := t.heap[pos]
+func (t *timers) down(all *list[session], pos uint32) {
+	e, n := *t.heap.at(pos), uint32(t.heap.len())
 	for {
 		c := 2*pos + 1
-		if c >= len(t.heap) {
+		if c >= n {
 			break
 		}
-		if c+1 < len(t.heap) && t.heap[c+1].at < t.heap[c].at {
+		if c+1 < n && t.heap.at(c+1).at < t.heap.at(c).at {
 			c++
 		}
-		if t.heap[c].at >= e.at {
+		if t.heap.at(c).at >= e.at {
 			break
 		}
-		t.set(all, pos, t.heap[c])
+		t.set(all, pos, *t.heap.at(c))
 		pos = c
 	}
 	t.set(all, pos, e)
@@ -91,26 +99,26 @@ func (t *timers) down(all []session, pos int) {
 // since the packet that last refreshed it, to the nanosecond.
 func (n *NAT) expire(now int64, budget int) bool {
 	t := &n.timers
-	for ; len(t.heap) > 0 && t.heap[0].at <= now; budget-- {
-		if budget == 0 {
+	for ; ; budget-- {
+		e, ok := t.first()
+		switch {
+		case !ok || e.at > now:
+			return true
+		case budget == 0:
 			return false
 		}
-		i := t.heap[0].s
-		s := &n.sessions[i]
+		s := n.sessions.at(e.s)
 		if n.pull(s); s.deadline > now {
-			t.later(n.sessions, s.deadline)
+			t.later(&n.sessions, s.deadline)
 			continue
 		}
-		n.remove(i)
+		n.remove(e.s)
 	}
-	return true
 }
 
 // expireAll is expire to the end: what every decision that may create or
 // refuse state starts with, since a free port or a filter must not depend on
 // when Tick ran.
 func (n *NAT) expireAll(now int64) {
-	if len(n.timers.heap) > 0 && n.timers.heap[0].at <= now {
-		n.expire(now, -1)
-	}
+	n.expire(now, -1)
 }

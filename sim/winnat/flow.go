@@ -44,7 +44,7 @@ func (n *NAT) known(now int64, p *vfp.Packet, k wire.Key4, ext uint32) (decision
 		return decision{}, false
 	}
 	i, d := v>>1, dir(v&1)
-	s := &n.sessions[i]
+	s := n.sessions.at(i)
 	if s.short != 0 {
 		n.pull(s)
 	}

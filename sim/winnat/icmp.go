@@ -55,7 +55,7 @@ func (n *NAT) peek(now int64, k wire.Key4, h hook) (wire.Key4, bool) {
 	if v == 0 {
 		return wire.Key4{}, false
 	}
-	s := &n.sessions[v>>1]
+	s := n.sessions.at(v >> 1)
 	if n.pull(s); now >= s.deadline {
 		return wire.Key4{}, false
 	}

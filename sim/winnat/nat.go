@@ -49,9 +49,9 @@ type NAT struct {
 	timers   timers
 
 	// Index 0 of both is not used, so that 0 can mean none.
-	sessions     []session
+	sessions     list[session]
 	mappings     []mapping
-	freeSessions []uint32
+	freeSession  uint32 // the first of a chain, see session.pos
 	freeMappings []uint32
 
 	// Shortcuts of a host that carries packets in batches, nil without one.
@@ -71,7 +71,8 @@ func New(cfg Config, ports Ports, owner uint64) (*NAT, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &NAT{ports: ports, owner: owner, sessions: make([]session, 1), mappings: make([]mapping, 1)}
+	n := &NAT{ports: ports, owner: owner, mappings: make([]mapping, 1)}
+	n.sessions.push(session{})
 	n.configure(c)
 	n.pools[tcp].proto, n.pools[udp].proto, n.pools[icmp].proto = wire.ProtoTCP, wire.ProtoUDP, wire.ProtoICMP
 	n.frags.init()
@@ -88,11 +89,11 @@ func (n *NAT) Apply(cfg Config) error {
 		return err
 	}
 	n.configure(c)
-	for i := range n.sessions[1:] {
-		if s := &n.sessions[i+1]; s.fwd != (wire.Key4{}) && !n.fitsConfig(s) {
-			n.remove(uint32(i + 1))
+	n.eachSession(func(i uint32, s *session) {
+		if !n.fitsConfig(s) {
+			n.remove(i)
 		}
-	}
+	})
 	return nil
 }
 
@@ -100,6 +101,15 @@ func (n *NAT) configure(c *compiled) {
 	n.cfg = c
 	n.life = [icmp]int64{tcp: int64(c.Timers.TCPEstablished), udp: int64(c.Timers.UDP)}
 	n.gen++
+}
+
+// eachSession calls f, which may remove the session, for all that there are.
+func (n *NAT) eachSession(f func(i uint32, s *session)) {
+	for i := uint32(1); i < uint32(n.sessions.len()); i++ {
+		if s := n.sessions.at(i); s.fwd != (wire.Key4{}) {
+			f(i, s)
+		}
+	}
 }
 
 // fitsConfig reports whether the configuration would still make session s.
@@ -118,11 +128,7 @@ func (n *NAT) hostMay(p *static) bool { return n.cfg.LoopbackPublish || p.localR
 
 // Close ends all sessions, forgets held fragments and returns the ports.
 func (n *NAT) Close() {
-	for i := range n.sessions[1:] {
-		if n.sessions[i+1].fwd != (wire.Key4{}) {
-			n.remove(uint32(i + 1))
-		}
-	}
+	n.eachSession(func(i uint32, _ *session) { n.remove(i) })
 	for i := range n.pools {
 		p := &n.pools[i]
 		for _, b := range p.blocks {
@@ -193,8 +199,8 @@ func (n *NAT) Tick(now int64) []*vfp.Packet {
 // NextTimeout is when Tick next has something to do, ok is false if nothing
 // waits. It may be early, never late.
 func (n *NAT) NextTimeout() (at int64, ok bool) {
-	if len(n.timers.heap) > 0 {
-		at, ok = n.timers.heap[0].at, true
+	if e, some := n.timers.first(); some {
+		at, ok = e.at, true
 	}
 	if d, some := n.frags.nextDeadline(); some && (!ok || d < at) {
 		at, ok = d, true

@@ -15,16 +15,12 @@ func (n *NAT) checkState(t *testing.T) {
 	t.Helper()
 	live, used := 0, map[uint32]int{}
 	peers := map[wire.Key4]int{}
-	for i := range n.sessions {
-		s := &n.sessions[i]
-		if s.fwd == (wire.Key4{}) {
-			continue
-		}
+	n.eachSession(func(i uint32, s *session) {
 		live++
-		if n.flows.get(s.fwd) != flowValue(uint32(i), forward) || n.flows.get(s.out.Reverse()) != flowValue(uint32(i), reverse) {
+		if n.flows.get(s.fwd) != flowValue(i, forward) || n.flows.get(s.out.Reverse()) != flowValue(i, reverse) {
 			t.Fatalf("session %d is not found by its keys", i)
 		}
-		if at := n.timers.heap[s.pos].at; at > s.deadline {
+		if at := n.timers.heap.at(s.pos).at; at > s.deadline {
 			t.Fatalf("session %d: timer %d after deadline %d", i, at, s.deadline)
 		}
 		if s.kind == dynamic {
@@ -37,9 +33,13 @@ func (n *NAT) checkState(t *testing.T) {
 				peers[peerKey(s.mapping, s.fwd.Dst())]++
 			}
 		}
+	})
+	free := 0
+	for i := n.freeSession; i != 0; i = n.sessions.at(i).pos {
+		free++
 	}
-	if live != len(n.timers.heap) || n.flows.n != 2*live || live+len(n.freeSessions)+1 != len(n.sessions) {
-		t.Fatalf("%d sessions, %d timers, %d flows, %d free of %d", live, len(n.timers.heap), n.flows.n, len(n.freeSessions), len(n.sessions))
+	if live != n.timers.heap.len() || n.flows.n != 2*live || live+free+1 != n.sessions.len() {
+		t.Fatalf("%d sessions, %d timers, %d flows, %d free of %d", live, n.timers.heap.len(), n.flows.n, free, n.sessions.len())
 	}
 	if len(peers) != n.peers.n {
 		t.Fatalf("%d peers counted, %d stored", len(peers), n.peers.n)
@@ -50,7 +50,7 @@ func (n *NAT) checkState(t *testing.T) {
 		}
 	}
 	n.checkMappings(t, used)
-	checkHeap(t, &n.timers, n.sessions)
+	checkHeap(t, &n.timers, &n.sessions)
 }
 
 func (n *NAT) checkMappings(t *testing.T, used map[uint32]int) {

@@ -48,7 +48,7 @@ const (
 type session struct {
 	fwd, out wire.Key4
 	deadline int64  // the session is gone at this time
-	pos      int32  // in NAT.timers, while in use
+	pos      uint32 // in NAT.timers, while in use; else the next free session
 	mapping  uint32 // of a dynamic session
 	kind     kind
 	tcp      tcpBits
@@ -97,24 +97,22 @@ type external struct {
 // taken (two flows that could not be told apart) or the limit is reached.
 func (n *NAT) newSession(s session) bool {
 	fk, rk := s.fwd, s.out.Reverse()
-	if n.flows.get(fk) != 0 || n.flows.get(rk) != 0 {
+	if n.flows.find(fk) != nil || n.flows.find(rk) != nil {
 		return false
 	}
-	if len(n.timers.heap) >= n.cfg.Limits.Sessions {
+	if n.timers.heap.len() >= n.cfg.Limits.Sessions {
 		return false
 	}
-	var i uint32
-	if last := len(n.freeSessions) - 1; last >= 0 {
-		i = n.freeSessions[last]
-		n.freeSessions = n.freeSessions[:last]
-		n.sessions[i] = s
+	i := n.freeSession
+	if i != 0 {
+		n.freeSession = n.sessions.at(i).pos
+		*n.sessions.at(i) = s
 	} else {
-		i = uint32(len(n.sessions))
-		n.sessions = append(n.sessions, s)
+		i = n.sessions.push(s)
 	}
-	n.flows.put(fk, flowValue(i, forward))
-	n.flows.put(rk, flowValue(i, reverse))
-	n.timers.push(n.sessions, i, s.deadline)
+	n.flows.add(fk).num = flowValue(i, forward)
+	n.flows.add(rk).num = flowValue(i, reverse)
+	n.timers.push(&n.sessions, i, s.deadline)
 	if s.kind == dynamic {
 		n.mappings[s.mapping].sessions++
 		if s.sent {
@@ -128,11 +126,11 @@ func flowValue(i uint32, d dir) uint32 { return i<<1 | uint32(d) }
 
 // remove ends session i, and its mapping if it was the last.
 func (n *NAT) remove(i uint32) {
-	s := &n.sessions[i]
+	s := n.sessions.at(i)
 	n.forget(s)
 	n.flows.del(s.fwd)
 	n.flows.del(s.out.Reverse())
-	n.timers.remove(n.sessions, i)
+	n.timers.remove(&n.sessions, i)
 	if s.kind == dynamic {
 		if s.sent {
 			n.countPeer(s, -1)
@@ -143,8 +141,8 @@ func (n *NAT) remove(i uint32) {
 			n.unmap(s.mapping)
 		}
 	}
-	n.sessions[i] = session{}
-	n.freeSessions = append(n.freeSessions, i)
+	*s = session{pos: n.freeSession}
+	n.freeSession = i
 }
 
 // refresh moves the deadline of session i.
@@ -152,7 +150,7 @@ func (n *NAT) refresh(s *session, i uint32, deadline int64) {
 	old := s.deadline
 	s.deadline = deadline
 	if deadline < old { // a shorter lifetime began, as after a reset
-		n.timers.earlier(n.sessions, i, deadline)
+		n.timers.earlier(&n.sessions, i, deadline)
 	}
 }
 
@@ -163,10 +161,14 @@ func peerKey(m uint32, remote uint32) wire.Key4 { return wire.Key4{A: uint64(m)<
 // a remote address, which is what address dependent filtering asks for.
 func (n *NAT) countPeer(s *session, by int) {
 	k := peerKey(s.mapping, s.fwd.Dst())
-	if c := int(n.peers.get(k)) + by; c > 0 {
-		n.peers.put(k, uint32(c))
-	} else {
+	p := n.peers.find(k)
+	switch {
+	case p == nil:
+		n.peers.add(k).num = uint32(by)
+	case int(p.num)+by == 0:
 		n.peers.del(k)
+	default:
+		p.num += uint32(by)
 	}
 }
 

@@ -76,12 +76,10 @@ func (n *NAT) DropShortcuts(each func(k wire.Key4, way, packets uint32, bytes ui
 			}
 		}
 	}
-	for i := range n.sessions[1:] {
-		if s := &n.sessions[i+1]; s.short != 0 {
-			n.pull(s)
-			s.short = 0
-		}
-	}
+	n.eachSession(func(_ uint32, s *session) {
+		n.pull(s)
+		s.short = 0
+	})
 	n.shortcuts = nil
 }
 
@@ -169,7 +167,7 @@ func (n *NAT) Learn(now int64, k wire.Key4, way uint32) bool {
 	if n.shortcuts == nil || v == 0 || n.cfg.TCPSeqCheck || n.cfg.RewriteIPID {
 		return false
 	}
-	s, d := &n.sessions[v>>1], dir(v&1)
+	s, d := n.sessions.at(v>>1), dir(v&1)
 	n.pull(s)
 	if now >= s.deadline || !s.settled(d) {
 		return false

@@ -94,10 +94,13 @@ func TestTableHoldsTheZeroKey(t *testing.T) {
 func TestTimersAreAHeapInEveryStep(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var h timers
-	all := make([]session, 64)
+	all := new(list[session])
+	for range 64 {
+		all.push(session{})
+	}
 	in := map[uint32]bool{}
 	for range 20_000 {
-		i := uint32(r.IntN(len(all)))
+		i := uint32(r.IntN(all.len()))
 		at := r.Int64N(1000)
 		switch {
 		case !in[i]:
@@ -108,23 +111,24 @@ func TestTimersAreAHeapInEveryStep(t *testing.T) {
 			delete(in, i)
 		case r.IntN(2) == 0:
 			h.earlier(all, i, at)
-		case h.heap[0].at < at:
+		case h.heap.at(0).at < at:
 			h.later(all, at)
 		}
-		if len(h.heap) != len(in) {
-			t.Fatalf("%d entries, want %d", len(h.heap), len(in))
+		if h.heap.len() != len(in) {
+			t.Fatalf("%d entries, want %d", h.heap.len(), len(in))
 		}
 		checkHeap(t, &h, all)
 	}
 }
 
-func checkHeap(t *testing.T, h *timers, all []session) {
+func checkHeap(t *testing.T, h *timers, all *list[session]) {
 	t.Helper()
-	for pos, e := range h.heap {
-		if int(all[e.s].pos) != pos {
-			t.Fatalf("session %d believes to be at %d, is at %d", e.s, all[e.s].pos, pos)
+	for pos := range uint32(h.heap.len()) {
+		e := h.heap.at(pos)
+		if all.at(e.s).pos != pos {
+			t.Fatalf("session %d believes to be at %d, is at %d", e.s, all.at(e.s).pos, pos)
 		}
-		if pos > 0 && h.heap[(pos-1)/2].at > e.at {
+		if pos > 0 && h.heap.at((pos-1)/2).at > e.at {
 			t.Fatalf("entry %d is before its parent", pos)
 		}
 	}

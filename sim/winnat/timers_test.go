@@ -199,11 +199,11 @@ func TestTickDoesABoundedAmountOfWork(t *testing.T) {
 	}
 	now := int64(seconds(200))
 	l.n.Tick(now)
-	if left := len(l.n.timers.heap); left != 10 {
+	if left := l.n.timers.heap.len(); left != 10 {
 		t.Errorf("%d sessions left after one tick", left)
 	}
 	l.n.Tick(now)
-	if left := len(l.n.timers.heap); left != 0 {
+	if left := l.n.timers.heap.len(); left != 0 {
 		t.Errorf("%d sessions left after two ticks", left)
 	}
 }

@@ -33,7 +33,7 @@ func (n *NAT) Warm(pkts []vfp.Packet) {
 	n.lines.Prefetch()
 	for i := range pkts {
 		if s := &n.flows.slots[keys[i].Hash()&mask]; s.num != 0 && s.k == keys[i] {
-			n.lines.Add(unsafe.Pointer(&n.sessions[s.num>>1]))
+			n.lines.Add(unsafe.Pointer(n.sessions.at(s.num >> 1)))
 		}
 	}
 	n.lines.Prefetch()
