@@ -300,7 +300,7 @@ func (w *hostWorld) Set(_ context.Context, s backends.Setting) error {
 // out on somebody's machine.
 var settings = []string{
 	"port.spoofing", "port.dhcpguard", "port.routerguard", "port.storm", "port.vlan", "port.mirror", "port.acl", "port.extacl",
-	"nat.filtering", "nat.timers", "ports.exclude", "ports.dynamic", "socket", "outer.spoofing", "outer.cas", "outer.acl",
+	"nat.filtering", "nat.timers", "nat.sessions", "ports.exclude", "ports.dynamic", "socket", "outer.spoofing", "outer.cas", "outer.acl",
 	"container.attach", "container.detach", "container.start", "container.stop", "hns.restart", "hns.stop", "hns.start", "host.reboot",
 }
 

@@ -14,6 +14,7 @@
 //	port.extacl       in|out allow|deny weight=N [proto=tcp] [remote=PFX] [lport=80] [rport=80] [stateful] [idle=255s]
 //	nat.filtering     tcp=EIF|ADF udp=EIF|ADF                         of a host
 //	nat.timers        icmp=30s udp=120s transient=120s established=1800s
+//	nat.sessions      how many there may be at a time                 of a host
 //	firewall.rule     enable|disable tcp:8080: what HNS added for it   of a host
 //	ports.exclude     tcp:8000-8100                                   of a host
 //	ports.dynamic     49152-50000                                     of a host

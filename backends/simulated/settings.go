@@ -32,6 +32,7 @@ var settingTable = map[string]settingFunc{
 	"port.extacl":      setExtACL,
 	"nat.filtering":    setFiltering,
 	"nat.timers":       setTimers,
+	"nat.sessions":     setSessions,
 	"ports.exclude":    excludePorts,
 	"firewall.rule":    setFirewall,
 	"ports.dynamic":    dynamicPorts,
@@ -362,6 +363,19 @@ func setFiltering(w *world, s backends.Setting) error {
 		}
 	}
 	return nil
+}
+
+// setSessions is how many sessions WinNAT keeps at a time.
+func setSessions(w *world, s backends.Setting) error {
+	nd, err := w.hostOf(s)
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(s.Value)
+	if err != nil || n < 1 || n > winnat.MaxSessions {
+		return usage("nat.sessions %q: expected a number between 1 and %d", s.Value, winnat.MaxSessions)
+	}
+	return nd.host.SetNAT(func(o *hns.NATOptions) { o.Sessions = n })
 }
 
 func setTimers(w *world, s backends.Setting) error {

@@ -97,7 +97,6 @@ const (
 var (
 	byPort  = vary{ports: 60_000, dests: servicePorts, destPorts: true, why: "60,000 ports to 17"}
 	byDest  = vary{ports: 7_900, dests: 128, destsFirst: true, destPorts: true, why: "7,900 ports to 128 others"}
-	byNAT   = vary{ports: 2_040, dests: 128, destsFirst: true, destPorts: true, why: "WinNAT keeps 262,144 sessions"}
 	poolNAT = vary{ports: 60_000, dests: 1, why: "a pool of n ports carries n flows (rule L2B-23), and a host has 64 thousand"}
 )
 
@@ -111,11 +110,11 @@ func Paths() []Path {
 			build: bridge("", 0), from: "a", src: ap(podA + ":1024"), dst: ap(outside + ":2000"), vary: byDest, to: []string{"x"},
 			check: check{src: pfx(podA + "/32"), dst: pfx("203.0.113.0/24")}},
 		{Name: "nat", About: "container to the wire: internal switch, host routing, WinNAT with a known session", Limit: "napt",
-			build: natNetwork, from: "a", src: ap("172.16.0.10:1024"), dst: ap(outside + ":2000"), vary: byNAT, to: []string{"x"}, check: natted},
+			build: natNetwork, from: "a", src: ap("172.16.0.10:1024"), dst: ap(outside + ":2000"), vary: byDest, to: []string{"x"}, check: natted},
 		{Name: "nat-new", About: "as nat, first packet: WinNAT opens a session, each 128th time with a port", First: true, Limit: "new",
-			build: natNetwork, from: "a", src: ap("172.16.0.10:1024"), dst: ap(outside + ":2000"), vary: byNAT, check: natted},
+			build: natNetwork, from: "a", src: ap("172.16.0.10:1024"), dst: ap(outside + ":2000"), vary: byDest, check: natted},
 		{Name: "nat-in", About: "answers from the wire back through WinNAT to the container", Limit: "napt",
-			build: natNetwork, from: "a", src: ap("172.16.0.10:1024"), dst: ap(outside + ":2000"), vary: byNAT, reversed: true,
+			build: natNetwork, from: "a", src: ap("172.16.0.10:1024"), dst: ap(outside + ":2000"), vary: byDest, reversed: true,
 			check: check{src: pfx("203.0.113.0/24"), dst: pfx("172.16.0.10/32")}},
 		{Name: "outboundnat", About: "container to the wire with VFP outbound NAT, known flow", Limit: "napt",
 			build: bridge(outboundNAT, 0), from: "a", src: ap(podA + ":1024"), dst: ap(outside + ":53"), vary: poolNAT, to: []string{"x"}, check: natted},

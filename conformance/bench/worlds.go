@@ -65,6 +65,7 @@ func aclRules(n int) []string {
 func natNetwork(l *lab) {
 	l.topology(1, false)
 	l.want("h1", "ports.dynamic", dynamic)
+	l.want("h1", "nat.sessions", "1048576")
 	l.network("h1", "nat", `{`+version2+`,"Name":"nat","Type":"NAT","GatewayMac":"00-15-5D-10-00-01",
 		"Ipams":[{"Type":"Static","Subnets":[{"IpAddressPrefix":"172.16.0.0/24","Routes":[{"NextHop":"172.16.0.1","DestinationPrefix":"0.0.0.0/0"}]}]}]}`)
 	l.pod("h1", "nat", "a", endpoint("a", "00-15-5D-10-00-0A", "172.16.0.10", ""))

@@ -15,6 +15,10 @@ import (
 type NATOptions struct {
 	FilteringTCP, FilteringUDP *winnat.Filtering
 	Timers                     *winnat.Timers
+	// Sessions is how many there may be at a time, 0 for the default of
+	// package winnat. The contract knows no such limit; the model has one so
+	// that its memory has.
+	Sessions int
 	// FirewallOff are the firewall rules of published ports that the
 	// administrator has disabled, by name (rule NAT-32).
 	FirewallOff map[string]bool
@@ -114,6 +118,7 @@ func (c *Compiler) natKnobs(cfg *winnat.Config) {
 	if o := c.NAT; o.Timers != nil {
 		cfg.Timers = *o.Timers
 	}
+	cfg.Limits.Sessions = c.NAT.Sessions
 }
 
 func filtering(knob string) winnat.Filtering {
