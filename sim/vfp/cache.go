@@ -274,6 +274,7 @@ func (c *Cache) Install(k *Key, w *Walk, t *Transposition, gen uint64) bool {
 // insert makes room by looking for a useless entry if it must.
 func (c *Cache) insert(k *Key, now int64, gen uint64) *Entry {
 	const effort = 16
+	c.sweep(k.v6, tidyStep, func(e *Entry, _ *rest) bool { return idleSince(e.seen, now) })
 	if c.full(k) {
 		c.sweep(k.v6, effort, func(e *Entry, r *rest) bool {
 			return e.gen != uint32(gen) || idleSince(e.seen, now) || !c.holds(r, now, 0)

@@ -177,21 +177,17 @@ type FlowStore struct {
 	live  int
 	hand  uint32
 
-	// watch counts, per hash of a tuple, how many layer flows have been made
-	// for it. A cached walk that found no flow in a stateful layer remembers
-	// the count: once it changes, the walk might end differently.
-	watch     []uint32
+	watch     watch // by pairHash of both keys of every flow
 	nextLayer uint32
 	outers    map[Encap]*outer
 	lines     Lines // scratch of Cache.Warm
 }
 
-const minWatch = 1 << 10
-
 // NewFlowStore makes an empty store.
 func NewFlowStore() *FlowStore {
-	s := &FlowStore{watch: make([]uint32, minWatch), outers: map[Encap]*outer{}}
+	s := &FlowStore{outers: map[Encap]*outer{}}
 	s.index.init()
+	s.watch.init()
 	return s
 }
 
@@ -242,20 +238,14 @@ func (s *FlowStore) publish(id uint32) {
 	c := s.cold(id)
 	s.index.insert(c.tags[forward], id<<1|forward)
 	s.index.insert(c.tags[reverse], id<<1|reverse)
-	if len(s.watch) < 4*s.live {
-		s.widenWatch()
-	}
+	s.watch.grow(s.live)
 	*s.watched(c.pairs[forward])++
 	if c.pairs[reverse] != c.pairs[forward] {
 		*s.watched(c.pairs[reverse])++
 	}
 }
 
-func (s *FlowStore) watched(hash uint32) *uint32 { return &s.watch[hash&uint32(len(s.watch)-1)] }
-
-// widenWatch doubles the counters. The copies start from the count that they
-// shared, so what cached walks remember stays true.
-func (s *FlowStore) widenWatch() { s.watch = append(s.watch, s.watch...) }
+func (s *FlowStore) watched(hash uint32) *uint32 { return s.watch.of(hash) }
 
 // kill ends a published flow.
 func (s *FlowStore) kill(id uint32) {
@@ -302,6 +292,27 @@ func (s *FlowStore) Age(now int64, budget int) {
 		}
 		if c := s.cold(s.hand); c.port != nil && s.hot(s.hand).expired(now) {
 			s.kill(s.hand)
+		}
+		s.hand++
+	}
+}
+
+// tidyStep is how many flows are looked at when one is made: with two of them
+// memory stays within a small multiple of what lives, however long a world runs.
+const tidyStep = 2
+
+// tidy is Age for whoever makes a flow. It leaves flows alone that hold a port:
+// which one the next flow gets, and what the host has left, follows from when
+// ports are given back, and a pool sees to that itself (NATPool.take).
+func (s *FlowStore) tidy(now int64) {
+	for range min(tidyStep, int(s.next)) {
+		if s.hand >= s.next {
+			s.hand = 0
+		}
+		if s.hot(s.hand).expired(now) {
+			if c := s.cold(s.hand); c.port != nil && c.nat.pool == nil {
+				s.kill(s.hand)
+			}
 		}
 		s.hand++
 	}

@@ -110,6 +110,7 @@ func (l *lab) batch(in PortID, frames ...[]byte) []result {
 		}
 	}
 	src.Cache.Warm(keys)
+	src.Expect(keys)
 	results := make([]result, len(frames))
 	for i, p := range pkts {
 		if p == nil {

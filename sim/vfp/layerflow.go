@@ -382,6 +382,7 @@ func (p *Port) prepare(w *Walk, l *layer, maker *Rule, before *Header, was steer
 		}
 		return Continue
 	}
+	p.store.tidy(w.Now)
 	id := p.store.alloc()
 	h, c := p.store.hot(id), p.store.cold(id)
 	c.fwd, c.rev, c.tags, c.pairs = *fwd, rev, [2]uint32{f.tag, revTag}, [2]uint32{f.pair, revPair}

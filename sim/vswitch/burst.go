@@ -122,6 +122,7 @@ func (r *run) keys(in *port, from, to int) {
 		c.Key(p, k)
 	}
 	c.Warm(r.s.keys[from:to])
+	in.run.vfp.Expect(r.s.keys[from:to])
 }
 
 // quick finishes a plain packet, the i'th of the batch, if its outcome is known
