@@ -87,6 +87,9 @@ func (b *balancerPools) close(p *balancerPool) {
 
 // balancerPool is the load balancers' pool that a port of addr belongs to.
 func (p *pools) balancerPool(addr netip.Addr, proto uint8, port uint16) *balancerPool {
+	if len(p.lb.byOwner) == 0 {
+		return nil
+	}
 	own, use, ok := p.host.OwnerOf(proto, port)
 	if !ok || use != vfp.VFPUse || own < balancerOwner {
 		return nil

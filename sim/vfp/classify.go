@@ -29,7 +29,8 @@ const linearMax = 8
 // which also has the conditions that have no dimension.
 type classifier struct {
 	dims   []dimension
-	blocks []block // blocks[0] is empty
+	rows   []uint32 // of all dimensions, perRow block numbers each; see store
+	blocks []block  // blocks[0] is empty
 	perRow int
 	group  uint8 // 1<<group blocks share a bit of dimension.some
 }
@@ -45,12 +46,13 @@ type dimension struct {
 	// narrow has the low words of starts when all high words are zero, as they
 	// are but for IPv6 addresses.
 	narrow []uint64
-	tree   *radix   // over narrow
-	rows   []uint32 // perRow block numbers for each piece, see store
-	absent []uint32 // row for packets that do not have the field
-	// some has a bit for each group of blocks of a piece that are not all empty.
-	some       []uint64
-	someAbsent uint64
+	tree   *radix // over narrow
+	// Where in classifier.rows the row for packets that do not have the field
+	// is; those of the pieces follow it.
+	rows int
+	// some has a bit for each group of blocks of a row that are not all empty;
+	// the first one is for packets that do not have the field.
+	some []uint64
 }
 
 // u128 holds a value of any dimension, most significant word first.
@@ -79,6 +81,10 @@ type interval struct{ lo, hi u128 } // inclusive
 func one(v uint64) interval { return interval{u128{0, v}, u128{0, v}} }
 
 func addrValue(a netip.Addr) u128 {
+	if a.Is4() {
+		b := a.As4()
+		return u128{0, mapped | uint64(binary.BigEndian.Uint32(b[:]))}
+	}
 	b := wire.Addr16(a)
 	return u128{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 }
@@ -220,10 +226,11 @@ func (c *classifier) addDimension(f Field, rules []*Rule) {
 		return
 	}
 	slices.SortFunc(edges, func(a, b edge) int { return cmp.Or(a.at.compare(b.at), cmp.Compare(a.rule, b.rule)) })
-	d := dimension{kind: f, absent: c.row(anything)}
+	d := dimension{kind: f, rows: len(c.rows)}
+	absent := c.row(anything)
 	cur := anything // becomes the vector of the piece being made
 	d.starts = append(d.starts, u128{})
-	d.rows = append(d.rows, d.absent...)
+	c.rows = append(append(c.rows, absent...), absent...)
 	depth := make([]int, len(rules))
 	for i := 0; i < len(edges); {
 		at := edges[i].at
@@ -233,9 +240,9 @@ func (c *classifier) addDimension(f Field, rules []*Rule) {
 		}
 		if at != d.starts[len(d.starts)-1] {
 			d.starts = append(d.starts, at)
-			d.rows = append(d.rows, d.rows[len(d.rows)-c.perRow:]...)
+			c.rows = append(c.rows, c.rows[len(c.rows)-c.perRow:]...)
 		}
-		c.changeRow(d.rows[len(d.rows)-c.perRow:], cur, edges[first:i], depth)
+		c.changeRow(c.rows[len(c.rows)-c.perRow:], cur, edges[first:i], depth)
 	}
 	for _, at := range d.starts {
 		if at.hi != 0 {
@@ -247,9 +254,8 @@ func (c *classifier) addDimension(f Field, rules []*Rule) {
 	if len(d.narrow) > radixSteps {
 		d.tree = newRadix(d.narrow)
 	}
-	d.someAbsent = c.someOf(d.absent)
-	for i := range d.starts {
-		d.some = append(d.some, c.someOf(d.rows[i*c.perRow:(i+1)*c.perRow]))
+	for row := c.rows[d.rows:]; len(row) > 0; row = row[c.perRow:] {
+		d.some = append(d.some, c.someOf(row[:c.perRow]))
 	}
 	c.dims = append(c.dims, d)
 }
@@ -354,28 +360,26 @@ func searchNarrow(starts []uint64, v uint64) int {
 	return base
 }
 
-// maxDims is the number of fields that have a dimension.
-const maxDims = int(FieldInPort-FieldEtherType) + 1
+// maxDims is at least the number of fields that have a dimension; a power of
+// two.
+const maxDims = 16
 
 // first returns the index of the first rule that w meets, or -1.
 func (c *classifier) first(w *Walk, rules []*Rule, asks []conditions) int {
-	var rows [maxDims][]uint32
+	var rows [maxDims]int // where they are, in the order of dims
 	some := ^uint64(0)
 	for i := range c.dims {
-		d := &c.dims[i]
+		d, at := &c.dims[i], 0
 		if v, ok := d.kind.value(w); ok {
-			at := d.find(v)
-			some &= d.some[at]
-			rows[i] = d.rows[at*c.perRow : (at+1)*c.perRow]
-		} else {
-			some &= d.someAbsent
-			rows[i] = d.absent
+			at = 1 + d.find(v)
 		}
+		some &= d.some[at]
+		rows[i&(maxDims-1)] = d.rows + at*c.perRow
 	}
 	for ; some != 0; some &= some - 1 {
 		from := bits.TrailingZeros64(some) << c.group
 		for b := from; b < min(from+1<<c.group, c.perRow); b++ {
-			if r := c.firstIn(b, rows[:len(c.dims)], w, rules, asks); r >= 0 {
+			if r := c.firstIn(b, &rows, w, rules, asks); r >= 0 {
 				return r
 			}
 		}
@@ -384,16 +388,19 @@ func (c *classifier) first(w *Walk, rules []*Rule, asks []conditions) int {
 }
 
 // firstIn is first for the rules of a block.
-func (c *classifier) firstIn(b int, rows [][]uint32, w *Walk, rules []*Rule, asks []conditions) int {
-	words := uint32(1<<wordBits - 1)
-	for _, row := range rows {
-		words &= row[b]
+func (c *classifier) firstIn(b int, rows *[maxDims]int, w *Walk, rules []*Rule, asks []conditions) int {
+	var blocks [maxDims]*block
+	words, n := uint32(1<<wordBits-1), min(len(c.dims), maxDims)
+	for i := range n {
+		x := c.rows[rows[i]+b]
+		words &= x
+		blocks[i] = &c.blocks[x>>wordBits]
 	}
 	for ; words != 0; words &= words - 1 {
 		word := bits.TrailingZeros32(words) % wordBits
 		all := ^uint64(0)
-		for _, row := range rows {
-			all &= c.blocks[row[b]>>wordBits][word]
+		for i := range n {
+			all &= blocks[i][word]
 		}
 		for ; all != 0; all &= all - 1 {
 			r := b*blockRules + word*64 + bits.TrailingZeros64(all)
