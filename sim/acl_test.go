@@ -52,9 +52,9 @@ func newRuled(t testing.TB, l *lab) *ruled {
 		t.Fatal(err)
 	}
 	e := l.h1.State().Endpoints[0]
-	for i := range sp.Config.Ports {
-		if sp.Config.Ports[i].Kind == vswitch.EndpointPort {
-			r.port = sp.Config.Ports[i].ID
+	for pc := range sp.Config.All() {
+		if pc.Kind == vswitch.EndpointPort {
+			r.port = pc.ID
 		}
 	}
 	f := wire.Frame{EthSrc: e.MAC, EthDst: wire.MAC{2, 0, 0, 0, 0, 9}, Payload: make([]byte, 64),

@@ -246,8 +246,8 @@ func (b *balanced) live(steps int) {
 			if err := sw.Conserved(); err != nil {
 				b.t.Error(err)
 			}
-			for i := range sp.Config.Ports {
-				b.hits += sw.VFP(sp.Config.Ports[i].ID).Cache.Stats.Hits
+			for pc := range sp.Config.All() {
+				b.hits += sw.VFP(pc.ID).Cache.Stats.Hits
 			}
 		}
 	}

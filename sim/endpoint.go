@@ -20,10 +20,8 @@ func (h *Host) EndpointPort(endpointID string) (sw string, port vfp.PortID, ok b
 	}
 	want := hns.EndpointPort(e.Num)
 	for _, sp := range h.Program().Switches {
-		for i := range sp.Config.Ports {
-			if sp.Config.Ports[i].ID == want {
-				return sp.Config.Name, want, true
-			}
+		if sp.Config.Port(want) != nil {
+			return sp.Config.Name, want, true
 		}
 	}
 	return "", 0, false
@@ -47,6 +45,7 @@ func (h *Host) endpointStats(endpointID string) hns.EndpointStats {
 // Reboot restarts the host: what lives in memory is gone, and what HNS keeps
 // on disk comes back (rule NAT-06).
 func (h *Host) Reboot() error {
+	h.compiler.Forget()
 	if err := h.Host.Reboot(); err != nil {
 		return err
 	}

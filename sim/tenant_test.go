@@ -157,8 +157,8 @@ func (b *tenanted) live(steps int) {
 	}
 	for _, h := range b.w.Machines() {
 		for _, sp := range h.Program().Switches {
-			for i := range sp.Config.Ports {
-				b.hits += h.Switch(sp.Config.Name).VFP(sp.Config.Ports[i].ID).Cache.Stats.Hits
+			for pc := range sp.Config.All() {
+				b.hits += h.Switch(sp.Config.Name).VFP(pc.ID).Cache.Stats.Hits
 			}
 		}
 	}

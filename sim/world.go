@@ -162,6 +162,7 @@ func (h *Host) apply(s *hns.State) error {
 		return err
 	}
 	if err := h.Host.Apply(prog); err != nil {
+		h.compiler.Forget()
 		return fmt.Errorf("host %s: %w", h.Name(), err)
 	}
 	h.state = s
@@ -174,6 +175,7 @@ func (h *Host) State() *hns.State { return h.state }
 // Reapply compiles the present state again, after settings outside the
 // documents have changed.
 func (h *Host) Reapply() error {
+	h.compiler.Forget()
 	if h.state == nil {
 		return nil
 	}

@@ -56,9 +56,9 @@ func dumpVFP(w *world, role string, nd *node) (string, error) {
 	var b strings.Builder
 	for _, sp := range nd.machine.Program().Switches {
 		sw := nd.machine.Switch(sp.Config.Name)
-		for i := range sp.Config.Ports {
-			if p := sw.VFP(sp.Config.Ports[i].ID); p != nil {
-				fmt.Fprintf(&b, "switch %s port %s\n", sp.Config.Name, w.rec.place(role, "/"+sp.Config.Ports[i].Name))
+		for pc := range sp.Config.All() {
+			if p := sw.VFP(pc.ID); p != nil {
+				fmt.Fprintf(&b, "switch %s port %s\n", sp.Config.Name, w.rec.place(role, "/"+pc.Name))
 				if err := p.Dump(&b, w.now()); err != nil {
 					return "", err
 				}

@@ -118,7 +118,7 @@ func TestAPacketBetweenIsolatedNetworksIsAViolation(t *testing.T) {
 
 func switchOf(p *fabric.HostProgram, id vfp.PortID) *fabric.SwitchProgram {
 	for i := range p.Switches {
-		for _, q := range p.Switches[i].Config.Ports {
+		for q := range p.Switches[i].Config.All() {
 			if q.ID == id {
 				return &p.Switches[i]
 			}

@@ -83,8 +83,7 @@ func (r *recorder) domainsOf(h *sim.Host) *domains {
 func portSettings(p *fabric.HostProgram) map[vfp.PortID]*vswitch.PortConfig {
 	out := map[vfp.PortID]*vswitch.PortConfig{}
 	for i := range p.Switches {
-		for j := range p.Switches[i].Config.Ports {
-			q := &p.Switches[i].Config.Ports[j]
+		for q := range p.Switches[i].Config.All() {
 			out[q.ID] = q
 		}
 	}
@@ -195,10 +194,8 @@ func (r *recorder) checkTenants(c fabric.Crossing) {
 }
 
 func portZone(c fabric.Crossing, id vfp.PortID) uint32 {
-	for i := range c.Switch.Config.Ports {
-		if p := &c.Switch.Config.Ports[i]; p.ID == id {
-			return p.Zone
-		}
+	if p := c.Switch.Config.Port(id); p != nil {
+		return p.Zone
 	}
 	return 0
 }

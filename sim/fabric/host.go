@@ -1,9 +1,11 @@
 package fabric
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/hnsim/hnsim/sim/fabric/ipstack"
 	"github.com/hnsim/hnsim/sim/vfp"
@@ -253,41 +255,53 @@ func (h *Host) Apply(p *HostProgram) error {
 		next[sp.Config.Name] = s
 	}
 	h.retire(next)
+	before := h.prog
 	h.switches, h.prog = next, p
 	h.local = newLocalPublish(h, p.LocalVIPs)
-	if err := h.applyInterfaces(now, p); err != nil {
+	if err := h.applyInterfaces(now, before, p); err != nil {
 		return err
 	}
-	h.applyCompartments(now, p)
-	h.redirectSockets(p)
+	h.applyCompartments(now, before, p)
+	h.redirectSockets(before, p)
 	return nil
+}
+
+// differing are the parts of two lists between their common beginning and their
+// common end. A control plane that changes one thing leaves little there.
+func differing[T comparable](a, b []T) (inA, inB []T) {
+	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return a, b
 }
 
 // applyInterfaces removes what is gone or changed in kind, then adds. The
 // physical NIC's interface gives way to the host vNIC of its switch and comes
 // back when the switch goes (rule VS-04).
-func (h *Host) applyInterfaces(now int64, p *HostProgram) error {
+func (h *Host) applyInterfaces(now int64, before, p *HostProgram) error {
+	old, new := differing(before.Interfaces, p.Interfaces)
 	want := map[ifaceKey]*InterfaceProgram{}
-	taken := false
-	for i := range p.Interfaces {
-		ip := &p.Interfaces[i]
-		want[ifaceKey{ip.Compartment, ip.Name}] = ip
-		taken = taken || ip.Uplink == h.cfg.Adapter
+	for _, ip := range new {
+		want[ip.key()] = ip
 	}
-	// A switch without host port takes the NIC, and leaves the host nothing.
-	taken = taken || slices.ContainsFunc(p.Switches, func(s SwitchProgram) bool { return s.Uplink == h.cfg.Adapter })
-	for _, k := range h.ifaceKeys() {
-		if w := want[k]; w == nil || !sameInterface(&h.ifaces[k].InterfaceProgram, w) {
+	for _, ip := range sortedByKey(old) {
+		k := ip.key()
+		if hi := h.ifaces[k]; hi != nil && (want[k] == nil || !sameInterface(&hi.InterfaceProgram, want[k])) {
 			h.removeInterface(now, k)
 		}
 	}
+	// A switch without host port takes the NIC too, and leaves the host nothing.
+	taken := slices.ContainsFunc(p.Switches, func(s SwitchProgram) bool { return s.Uplink == h.cfg.Adapter }) ||
+		slices.ContainsFunc(p.Interfaces, func(ip *InterfaceProgram) bool { return ip.Uplink == h.cfg.Adapter })
 	physical := h.Stack().Interface(h.cfg.Adapter)
 	if taken && physical != nil {
 		h.Stack().RemoveInterface(now, h.cfg.Adapter)
 	}
-	for i := range p.Interfaces {
-		ip := &p.Interfaces[i]
-		if h.ifaces[ifaceKey{ip.Compartment, ip.Name}] == nil {
+	for _, ip := range new {
+		if h.ifaces[ip.key()] == nil {
 			if err := h.addInterface(ip); err != nil {
 				return err
 			}
@@ -301,10 +315,16 @@ func (h *Host) applyInterfaces(now int64, p *HostProgram) error {
 			return err
 		}
 	}
-	h.routeUplink(p)
+	if taken == (physical != nil) || slices.ContainsFunc(slices.Concat(old, new), onHost) {
+		h.routeUplink(p)
+	}
 	h.restoreRoutes()
 	return nil
 }
+
+func (ip *InterfaceProgram) key() ifaceKey { return ifaceKey{ip.Compartment, ip.Name} }
+
+func onHost(ip *InterfaceProgram) bool { return ip.Compartment == HostCompartment }
 
 func (h *Host) serveDHCP(ip *InterfaceProgram) error {
 	if ip.DHCPServer == nil {
@@ -318,15 +338,13 @@ func (h *Host) serveDHCP(ip *InterfaceProgram) error {
 // routeUplink lets the host's way out forward as soon as anything behind it
 // does: WinNAT and host endpoints make the host a router (NAT-01, L2B-11).
 func (h *Host) routeUplink(p *HostProgram) {
-	forwards := slices.ContainsFunc(p.Interfaces, func(i InterfaceProgram) bool {
-		return i.Forward && i.Compartment == HostCompartment
-	})
+	forwards := slices.ContainsFunc(p.Interfaces, func(ip *InterfaceProgram) bool { return ip.Forward && onHost(ip) })
 	if i := h.Stack().Interface(h.cfg.Adapter); i != nil {
 		i.SetForwarding(forwards)
 	}
-	for _, k := range h.ifaceKeys() {
-		if i := h.ifaces[k]; i.Uplink != "" {
-			i.iface.SetForwarding(forwards)
+	for _, ip := range p.Interfaces {
+		if ip.Uplink != "" {
+			h.ifaces[ip.key()].iface.SetForwarding(forwards)
 		}
 	}
 }
@@ -338,13 +356,16 @@ func (h *Host) ifaceKeys() []ifaceKey {
 	for k := range h.ifaces {
 		keys = append(keys, k)
 	}
-	slices.SortFunc(keys, func(a, b ifaceKey) int {
-		if a.compartment != b.compartment {
-			return int(a.compartment) - int(b.compartment)
-		}
-		return slices.Compare([]byte(a.name), []byte(b.name))
-	})
+	slices.SortFunc(keys, ifaceKey.compare)
 	return keys
+}
+
+func (k ifaceKey) compare(o ifaceKey) int {
+	return cmp.Or(cmp.Compare(k.compartment, o.compartment), strings.Compare(k.name, o.name))
+}
+
+func sortedByKey(list []*InterfaceProgram) []*InterfaceProgram {
+	return slices.SortedFunc(slices.Values(list), func(a, b *InterfaceProgram) int { return a.key().compare(b.key()) })
 }
 
 func sameInterface(a, b *InterfaceProgram) bool {

@@ -57,20 +57,28 @@ func (h *Host) compartment(id uint32) *Compartment {
 
 // applyCompartments makes those that the program names and tears down those
 // that it no longer does. An interface is enough to name its compartment.
-func (h *Host) applyCompartments(now int64, p *HostProgram) {
+func (h *Host) applyCompartments(now int64, before, p *HostProgram) {
+	old, new := differing(before.Compartments, p.Compartments)
+	oldNICs, newNICs := differing(before.Interfaces, p.Interfaces)
+	for _, cp := range new {
+		c := h.compartment(cp.ID)
+		c.ownKernel, c.closing = cp.OwnKernel, false
+	}
+	for _, ip := range newNICs {
+		h.compartment(ip.Compartment).closing = false
+	}
+	if len(old)+len(oldNICs) == 0 {
+		return // nothing was taken away
+	}
 	named := map[uint32]bool{HostCompartment: true}
 	for _, i := range p.Interfaces {
 		named[i.Compartment] = true
 	}
 	for _, cp := range p.Compartments {
 		named[cp.ID] = true
-		h.compartment(cp.ID).ownKernel = cp.OwnKernel
 	}
 	for _, c := range h.Compartments() {
-		switch {
-		case named[c.ID]:
-			c.closing = false
-		case !c.closing:
+		if !named[c.ID] && !c.closing {
 			h.tearDown(now, c)
 		}
 	}

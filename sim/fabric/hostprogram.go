@@ -18,7 +18,7 @@ const HostCompartment = 1
 // reachable from it changes after it was applied.
 type HostProgram struct {
 	Switches   []SwitchProgram
-	Interfaces []InterfaceProgram // container NICs and host vNICs
+	Interfaces []*InterfaceProgram // container NICs and host vNICs
 	// Compartments exist with or without interfaces (rule CMP-07); one that an
 	// interface names need not be listed.
 	Compartments []CompartmentProgram

@@ -134,10 +134,8 @@ func (s *hostSwitch) Dropped(now int64, port vfp.PortID, p *vfp.Packet) {
 }
 
 func (s *hostSwitch) place(port vfp.PortID) string {
-	for i := range s.prog.Config.Ports {
-		if s.prog.Config.Ports[i].ID == port {
-			return s.prog.Config.Name + "/" + s.prog.Config.Ports[i].Name
-		}
+	if p := s.prog.Config.Port(port); p != nil {
+		return s.prog.Config.Name + "/" + p.Name
 	}
 	return s.prog.Config.Name + "/" + portName(port)
 }

@@ -65,7 +65,7 @@ func newNATLab(t *testing.T, off bool) *natLab {
 			{ID: natGateway, Name: "host", Kind: vswitch.HostPort, MAC: gatewayMAC},
 			{ID: natPod, Name: "pod", Kind: vswitch.EndpointPort, MAC: podMAC},
 		}}}},
-		Interfaces: []InterfaceProgram{
+		Interfaces: []*InterfaceProgram{
 			{Compartment: HostCompartment, Name: "vEthernet (nat)", Switch: "nat", Port: natGateway, MAC: gatewayMAC, Addrs: prefixesOf("172.16.0.1/24"), Forward: true},
 			{Compartment: 2, Name: "eth0", Switch: "nat", Port: natPod, MAC: podMAC, Addrs: prefixesOf("172.16.0.10/24")},
 		},

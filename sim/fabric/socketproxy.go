@@ -84,7 +84,10 @@ func inRanges(rs []vfp.PortRange, port uint16) bool {
 }
 
 // redirectSockets gives every compartment its proxies.
-func (h *Host) redirectSockets(p *HostProgram) {
+func (h *Host) redirectSockets(before, p *HostProgram) {
+	if len(before.SocketProxies)+len(p.SocketProxies) == 0 {
+		return
+	}
 	for id, c := range h.compartments {
 		var mine socketProxies
 		for _, x := range p.SocketProxies {

@@ -1,6 +1,7 @@
 package hns
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -68,6 +69,7 @@ type Compiler struct {
 
 	pools   pools
 	shapers shapers
+	last    *made // what the last program was made of; nil makes the next one anew
 }
 
 // NewCompiler makes a compiler for a host.
@@ -79,19 +81,41 @@ func NewCompiler(p hcn.Profile, ports *vfp.PortSpace, adapters []Adapter) *Compi
 // Compile makes the program of s. Resources that s needs are reserved and
 // those that it no longer needs are released; when something cannot be
 // reserved the error is an *hcn.Error and nothing has changed.
+//
+// Where endpoints and namespaces are all that has changed since the last state,
+// the program is the last one with those endpoints exchanged (see step). It has to be applied before the next one is made.
 func (c *Compiler) Compile(s *State) (*fabric.HostProgram, error) {
+	if p, err := c.step(s); p != nil || err != nil {
+		return p, err
+	}
+	c.last = nil
+	return c.whole(s)
+}
+
+// Forget makes the next Compile look at everything: something outside of the
+// documents has changed, or the last program was not applied.
+func (c *Compiler) Forget() { c.last = nil }
+
+// whole makes the program of s without looking at the one before.
+func (c *Compiler) whole(s *State) (*fabric.HostProgram, error) {
 	commit, err := c.pools.reconcile(s)
 	if err != nil {
 		return nil, err
 	}
 	c.shapers.begin()
+	m := &made{state: s, byEndpoint: map[uint32]*madeEndpoint{}}
 	p := &fabric.HostProgram{Compartments: compartments(s)}
 	for _, group := range bySwitch(s) {
-		if err := c.compileSwitch(p, s, group); err != nil {
+		p.Interfaces = nil
+		if err := c.compileSwitch(p, s, group, m); err != nil {
 			c.pools.rollback()
 			return nil, err
 		}
+		if p.Interfaces != nil {
+			m.parts = append(m.parts, part{internal: p.Interfaces})
+		}
 	}
+	p.Interfaces = m.interfaces()
 	if err := c.compileNAT(p, s); err != nil {
 		c.pools.rollback()
 		return nil, err
@@ -102,6 +126,8 @@ func (c *Compiler) Compile(s *State) (*fabric.HostProgram, error) {
 	}
 	commit()
 	c.shapers.commit()
+	m.prog = p
+	c.last = m
 	return p, nil
 }
 
@@ -144,7 +170,7 @@ func (c *Compiler) adapter(name string) *Adapter {
 	return nil
 }
 
-func (c *Compiler) compileSwitch(p *fabric.HostProgram, s *State, g switchGroup) error {
+func (c *Compiler) compileSwitch(p *fabric.HostProgram, s *State, g switchGroup, m *made) error {
 	cfg := vswitch.Config{Name: g.name, Kind: vswitch.Internal, MTU: fabric.DefaultMTU,
 		FloodUnknown: c.Profile.Knobs.UnknownUnicast == "flood", DropWhenFull: c.Profile.Knobs.UFTFull == "drop"}
 	sp := fabric.SwitchProgram{}
@@ -154,7 +180,7 @@ func (c *Compiler) compileSwitch(p *fabric.HostProgram, s *State, g switchGroup)
 		if a == nil {
 			return &hcn.Error{Code: hcn.ErrAdapterNotFound, Detail: g.nets[0].Uplink}
 		}
-		return c.compileExternal(p, s, g, a)
+		return c.compileExternal(p, s, g, a, m)
 	}
 	n := g.nets[0]
 	if n.Type == hcn.Private {
@@ -166,8 +192,11 @@ func (c *Compiler) compileSwitch(p *fabric.HostProgram, s *State, g switchGroup)
 		if e.Remote {
 			continue
 		}
-		cfg.Ports = append(cfg.Ports, c.port(n, e, n.Num))
-		c.containerNIC(p, s, g.name, n, e)
+		pc := c.port(n, e, n.Num)
+		cfg.Shared = append(cfg.Shared, &pc)
+		if nic := c.containerNIC(s, g.name, n, e); nic != nil {
+			p.Interfaces = append(p.Interfaces, nic)
+		}
 	}
 	sp.Config = cfg
 	p.Switches = append(p.Switches, sp)
@@ -177,14 +206,14 @@ func (c *Compiler) compileSwitch(p *fabric.HostProgram, s *State, g switchGroup)
 // internalHost plugs the host into an internal network; on nat networks its
 // vNIC owns the gateway address (rule NAT-02).
 func (c *Compiler) internalHost(p *fabric.HostProgram, s *State, cfg *vswitch.Config, n *Network) {
-	cfg.Ports = append(cfg.Ports, vswitch.PortConfig{ID: hostVNICPort, Name: "host", Kind: vswitch.HostPort, MAC: n.HostMAC, Zone: n.Num})
+	cfg.Shared = append(cfg.Shared, &vswitch.PortConfig{ID: hostVNICPort, Name: "host", Kind: vswitch.HostPort, MAC: n.HostMAC, Zone: n.Num})
 	var addrs []netip.Prefix
 	for _, sub := range n.Subnets {
 		if sub.Gateway.IsValid() {
 			addrs = append(addrs, netip.PrefixFrom(sub.Gateway, sub.Prefix.Bits()))
 		}
 	}
-	p.Interfaces = append(p.Interfaces, fabric.InterfaceProgram{
+	p.Interfaces = append(p.Interfaces, &fabric.InterfaceProgram{
 		Compartment: fabric.HostCompartment, Name: "vEthernet (" + n.Doc.Name + ")", Switch: cfg.Name, Port: hostVNICPort,
 		MAC: n.HostMAC, Addrs: addrs, MTU: fabric.DefaultMTU,
 		Forward: n.Type == hcn.NAT || n.Type == hcn.ICS, DHCPServer: sharedAccess(s, n),
@@ -220,12 +249,13 @@ func sharedAccess(s *State, n *Network) *ipstack.DHCPServerConfig {
 }
 
 // compileExternal builds the switch of an adapter with all its networks.
-func (c *Compiler) compileExternal(p *fabric.HostProgram, s *State, g switchGroup, a *Adapter) error {
-	x := &external{c: c, p: p, s: s, a: a, name: g.name, hostMAC: a.MAC}
+func (c *Compiler) compileExternal(p *fabric.HostProgram, s *State, g switchGroup, a *Adapter, m *made) error {
+	x := &external{c: c, p: p, s: s, a: a, name: g.name, nets: map[uint32]*network{}}
 	x.cfg = vswitch.Config{Name: g.name, Kind: vswitch.External, VFP: true, MTU: a.MTU,
 		FloodUnknown: c.Profile.Knobs.UnknownUnicast == "flood", DropWhenFull: c.Profile.Knobs.UFTFull == "drop"}
 	for _, n := range g.nets {
-		x.addNetwork(n)
+		x.nets[n.Num] = &network{}
+		x.addNetwork(n, m)
 	}
 	x.served = map[uint32][]service{}
 	for _, n := range g.nets {
@@ -236,29 +266,31 @@ func (c *Compiler) compileExternal(p *fabric.HostProgram, s *State, g switchGrou
 		ARPProxy:  c.Profile.Knobs.ARPModeL2Bridge != "rewrite",
 		PoolOwner: c.pools.owner, PoolMayTake: c.pools.mayTake(),
 	})
-	wire := vswitch.PortConfig{ID: externalPort, Name: a.Name, Kind: vswitch.ExternalPort,
-		Program: &vfp.Program{Layers: x.wireLayers()}}
+	if len(x.overlays) > 0 {
+		x.tunnels = []vfp.Layer{overlay.WireLayer(x.overlays), overlay.IngressLayer(x.overlays)}
+	}
+	x.balancing = x.balanceWire()
+	x.cfg.Shared = append(x.cfg.Shared, x.wirePort(x.bridged))
 	host := vswitch.PortConfig{ID: hostVNICPort, Name: "vEthernet (" + a.Name + ")", Kind: vswitch.HostPort, MAC: a.MAC,
 		Program: &vfp.Program{Layers: x.hostLayers()}}
-	x.cfg.Ports = append(x.cfg.Ports, wire)
 	hostless := slices.ContainsFunc(g.nets, hasNoHostPort)
 	if !hostless {
-		x.cfg.Ports = append(x.cfg.Ports, host)
-	}
-	for _, n := range g.nets {
-		if err := x.addPorts(n); err != nil {
-			return err
-		}
-	}
-	if !hostless {
-		p.Interfaces = append(p.Interfaces, fabric.InterfaceProgram{
+		x.cfg.Shared = append(x.cfg.Shared, &host)
+		x.hostNIC = &fabric.InterfaceProgram{
 			Compartment: fabric.HostCompartment, Name: host.Name, Switch: g.name, Port: hostVNICPort, MAC: a.MAC,
 			Addrs: a.Addrs, Routes: x.uplinkRoutes(), MTU: a.MTU, Uplink: a.Name,
 			Forward: x.forwardsTransparent(),
-		})
+		}
 	}
+	for _, n := range g.nets {
+		if err := x.addPorts(n, m); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(x.cfg.Shared, func(a, b *vswitch.PortConfig) int { return cmp.Compare(a.ID, b.ID) })
 	p.LocalVIPs = append(p.LocalVIPs, x.localServices()...)
 	p.Switches = append(p.Switches, fabric.SwitchProgram{Config: x.cfg, Uplink: a.Name, Wire: externalPort, VXLANPorts: x.vxlanPorts()})
+	m.externals, m.parts = append(m.externals, x), append(m.parts, part{external: x})
 	return nil
 }
 
@@ -266,20 +298,61 @@ func (c *Compiler) compileExternal(p *fabric.HostProgram, s *State, g switchGrou
 // adapter is the containers' alone (rule VFP-11).
 func hasNoHostPort(n *Network) bool { return n.Doc.Flags&hcn.DisableHostPort != 0 }
 
-// external collects what one external switch consists of.
+// external is what one external switch consists of.
 type external struct {
-	c       *Compiler
-	p       *fabric.HostProgram
-	s       *State
-	a       *Adapter
-	name    string
-	hostMAC wire.MAC
-	cfg     vswitch.Config
+	c    *Compiler
+	p    *fabric.HostProgram
+	s    *State
+	a    *Adapter
+	name string
+	cfg  vswitch.Config
 
-	bridged  []l2bridge.Endpoint
+	bridged  []*l2bridge.Endpoint // ascending rank
 	bridge   *l2bridge.Bridge
 	overlays []*overlay.Network
-	byNet    map[uint32]*overlay.Network
+	nets     map[uint32]*network
 	served   map[uint32][]service // load balanced addresses, by network
 	onlink   []netip.Prefix       // pod prefixes that the host reaches through the switch (HostRoute)
+	nics     []rankedNIC          // of containers, ascending rank
+	hostNIC  *fabric.InterfaceProgram
+
+	tunnels, balancing []vfp.Layer // of the external port
+}
+
+// network is what the endpoints of one network have in common.
+type network struct {
+	overlay *overlay.Network // nil: another type
+	balance []vfp.Layer
+	leave   func(*vfp.Walk) bool // what balance translates
+}
+
+// rankedNIC is an interface with its place among those of the switch.
+type rankedNIC struct {
+	rank uint64
+	nic  *fabric.InterfaceProgram
+}
+
+// rank orders endpoints as the lists of a State do: by network, then by number.
+func rank(e *Endpoint) uint64 { return uint64(e.Network)<<32 | uint64(e.Num) }
+
+// interfaces adds those of the switch to a list.
+func (x *external) interfaces(list []*fabric.InterfaceProgram) []*fabric.InterfaceProgram {
+	list = slices.Grow(list, len(x.nics)+1)
+	for _, r := range x.nics {
+		list = append(list, r.nic)
+	}
+	if x.hostNIC != nil {
+		list = append(list, x.hostNIC)
+	}
+	return list
+}
+
+// wirePort is the external port when these endpoints are bridged.
+func (x *external) wirePort(bridged []*l2bridge.Endpoint) *vswitch.PortConfig {
+	var ls []vfp.Layer
+	if len(bridged) > 0 {
+		ls = append(ls, x.bridge.WireLayer(bridged))
+	}
+	ls = append(append(ls, x.tunnels...), x.balancing...)
+	return &vswitch.PortConfig{ID: externalPort, Name: x.a.Name, Kind: vswitch.ExternalPort, Program: &vfp.Program{Layers: ls}}
 }

@@ -16,30 +16,39 @@ import (
 
 // addNetwork collects what concerns the whole switch: the overlays, and the
 // endpoints that the wire's layers must know.
-func (x *external) addNetwork(n *Network) {
-	switch n.Type {
-	case hcn.Overlay:
-		net := overlay.New(x.overlayConfig(n))
+func (x *external) addNetwork(n *Network, m *made) {
+	if n.Type == hcn.Overlay {
+		cfg := x.overlayConfig(n)
+		for _, e := range x.s.EndpointsOf(n.Num) {
+			em := m.endpoint(e.Num)
+			em.member = x.member(n, e)
+			cfg.Members = append(cfg.Members, em.member)
+		}
+		net := overlay.New(cfg)
 		x.overlays = append(x.overlays, net)
-		if x.byNet == nil {
-			x.byNet = map[uint32]*overlay.Network{}
-		}
-		x.byNet[n.Num] = net
-		for _, e := range x.locals(n) {
-			// Overlay endpoints meet the wire through their NAT ports only.
-			x.bridged = append(x.bridged, l2bridge.Endpoint{
-				Port: EndpointPort(e.Num), MAC: e.MAC, Zone: x.c.zone(n, e), Addrs: addrsOf(e)})
-		}
+		x.nets[n.Num].overlay = net
 		x.hostRoute(n)
-	case hcn.L2Bridge, hcn.L2Tunnel:
-		for _, e := range x.locals(n) {
-			host := onHost(e)
-			x.bridged = append(x.bridged, l2bridge.Endpoint{
-				Port: EndpointPort(e.Num), MAC: e.MAC, Addrs: addrsOf(e), Zone: x.c.zone(n, e),
-				Host: host, Bridge: true, Tunnel: n.Type == hcn.L2Tunnel, VLAN: x.c.accessVLAN(n, e),
-			})
+	}
+	for _, e := range x.locals(n) {
+		if b := x.bridgedEndpoint(n, e); b != nil {
+			m.endpoint(e.Num).bridged = b
+			x.bridged = append(x.bridged, b)
 		}
 	}
+}
+
+// bridgedEndpoint is the endpoint as the wire's layers know it, nil if they need
+// not. Overlay endpoints meet the wire through their NAT ports only.
+func (x *external) bridgedEndpoint(n *Network, e *Endpoint) *l2bridge.Endpoint {
+	b := &l2bridge.Endpoint{Rank: rank(e), Port: EndpointPort(e.Num), MAC: e.MAC, Addrs: addrsOf(e), Zone: x.c.zone(n, e)}
+	switch n.Type {
+	case hcn.Overlay:
+		return b
+	case hcn.L2Bridge, hcn.L2Tunnel:
+		b.Host, b.Bridge, b.Tunnel, b.VLAN = onHost(e), true, n.Type == hcn.L2Tunnel, x.c.accessVLAN(n, e)
+		return b
+	}
+	return nil
 }
 
 // locals are the endpoints of n that have a port here.
@@ -162,32 +171,29 @@ func (x *external) hostAddrs() []netip.Addr {
 	return out
 }
 
+// overlay is the address space of n, nil if it is not an overlay of this switch.
+func (x *external) overlay(n *Network) *overlay.Network {
+	if net := x.nets[n.Num]; net != nil {
+		return net.overlay
+	}
+	return nil
+}
+
 // vxlanPorts are the UDP ports of the switch's overlays.
 func (x *external) vxlanPorts() []uint16 {
 	var out []uint16
 	for _, n := range x.s.Networks {
-		if x.byNet[n.Num] != nil && !slices.Contains(out, x.byNet[n.Num].Port()) {
-			out = append(out, x.byNet[n.Num].Port())
+		if net := x.overlay(n); net != nil && !slices.Contains(out, net.Port()) {
+			out = append(out, net.Port())
 		}
 	}
 	return out
 }
 
-func (x *external) wireLayers() []vfp.Layer {
-	var ls []vfp.Layer
-	if len(x.bridged) > 0 {
-		ls = append(ls, x.bridge.WireLayer())
-	}
-	if len(x.overlays) > 0 {
-		ls = append(ls, overlay.WireLayer(x.overlays), overlay.IngressLayer(x.overlays))
-	}
-	return append(ls, x.balanceWire()...)
-}
-
 func (x *external) hostLayers() []vfp.Layer {
 	ls := x.balanceHost()
 	for _, n := range x.s.Networks {
-		if net := x.byNet[n.Num]; net != nil && hasHostRoute(n) {
+		if net := x.overlay(n); net != nil && hasHostRoute(n) {
 			ls = append(ls, net.HostLayer(fmt.Sprintf("VNET_HOST_ROUTE_LAYER_%d", n.Num)))
 		}
 	}
@@ -226,28 +232,41 @@ func (x *external) uplinkRoutes() []fabric.Route {
 }
 
 // addPorts adds the ports and interfaces of n's local endpoints.
-func (x *external) addPorts(n *Network) error {
-	balance, leave := x.balanceClients(n)
+func (x *external) addPorts(n *Network, m *made) error {
+	net := x.nets[n.Num]
+	net.balance, net.leave = x.balanceClients(n)
 	for _, e := range x.locals(n) {
-		pc := x.c.port(n, e, x.c.zone(n, e))
-		prog, err := x.program(n, e, leave)
-		if err != nil {
+		em := m.endpoint(e.Num)
+		if err := x.build(n, e, em); err != nil {
 			return err
 		}
-		if !onHost(e) {
-			prog.Layers = append(prog.Layers, balance...)
+		x.cfg.Shared = append(x.cfg.Shared, em.port)
+		if em.nic != nil {
+			x.nics = append(x.nics, rankedNIC{rank(e), em.nic})
 		}
-		pc.Program = prog
-		x.cfg.Ports = append(x.cfg.Ports, pc)
-		x.c.containerNIC(x.p, x.s, x.name, n, e, hopRoutes(x.s, e)...)
 	}
+	return nil
+}
+
+// build makes the port and the interface of a local endpoint.
+func (x *external) build(n *Network, e *Endpoint, em *madeEndpoint) error {
+	pc := x.c.port(n, e, x.c.zone(n, e))
+	prog, err := x.program(n, e)
+	if err != nil {
+		return err
+	}
+	if !onHost(e) {
+		prog.Layers = append(prog.Layers, x.nets[n.Num].balance...)
+	}
+	pc.Program = prog
+	em.port, em.nic = &pc, x.c.containerNIC(x.s, x.name, n, e, hopRoutes(x.s, e)...)
 	return nil
 }
 
 // program is the VFP policy of an endpoint's port: neighbour proxy, ACLs, NAT
 // and routing, in this order on the way out. Load balancing, which endpoints
-// of a network share, comes on top. leave names what it translates.
-func (x *external) program(n *Network, e *Endpoint, leave func(*vfp.Walk) bool) (*vfp.Program, error) {
+// of a network share, comes on top.
+func (x *external) program(n *Network, e *Endpoint) (*vfp.Program, error) {
 	p := &vfp.Program{}
 	acls, err := x.c.aclLayers(n, e)
 	if err != nil {
@@ -258,10 +277,10 @@ func (x *external) program(n *Network, e *Endpoint, leave func(*vfp.Walk) bool) 
 		return nil, err
 	}
 	p.Layers = append(p.Layers, redirect...)
-	nat := x.c.pools.layer(e, x.routed(n, e), leave)
+	nat := x.c.pools.layer(e, x.routed(n, e), x.nets[n.Num].leave)
 	switch n.Type {
 	case hcn.Overlay:
-		vnet := x.byNet[n.Num].EndpointLayers(overlay.Local{
+		vnet := x.overlay(n).EndpointLayers(overlay.Local{
 			Port: EndpointPort(e.Num), MAC: e.MAC, Addrs: addrsOf(e), VNI: vni(n, e)})
 		p.Layers = append(p.Layers, vnet[0])
 		p.Layers = append(p.Layers, acls...)
@@ -282,7 +301,7 @@ func (x *external) program(n *Network, e *Endpoint, leave func(*vfp.Walk) bool) 
 
 // routed tells outbound NAT which destinations the overlay serves itself.
 func (x *external) routed(n *Network, e *Endpoint) func(netip.Addr) bool {
-	net := x.byNet[n.Num]
+	net := x.overlay(n)
 	if net == nil {
 		return nil
 	}
@@ -332,11 +351,11 @@ func offloaded(n *Network, e *Endpoint) bool {
 
 // containerNIC plugs the endpoint's compartment into its port, once there is
 // a compartment (rule CMP-07). Its routes are the default routes and routes.
-func (c *Compiler) containerNIC(p *fabric.HostProgram, s *State, sw string, n *Network, e *Endpoint, routes ...fabric.Route) {
+func (c *Compiler) containerNIC(s *State, sw string, n *Network, e *Endpoint, routes ...fabric.Route) *fabric.InterfaceProgram {
 	if e.Compartment == 0 {
-		return
+		return nil
 	}
-	ip := fabric.InterfaceProgram{
+	ip := &fabric.InterfaceProgram{
 		Compartment: e.Compartment, Name: "vEthernet (" + c.nicName(s, e) + ")", Switch: sw,
 		Port: EndpointPort(e.Num), MAC: e.MAC, MTU: c.mtu(n, e),
 		Autoconfigure: n.Type == hcn.Transparent, DHCP: usesDHCP(n, e),
@@ -349,7 +368,7 @@ func (c *Compiler) containerNIC(p *fabric.HostProgram, s *State, sw string, n *N
 		}
 	}
 	ip.Routes = append(ip.Routes, routes...)
-	p.Interfaces = append(p.Interfaces, ip)
+	return ip
 }
 
 // nicName is what stands between the brackets of an endpoint's interface. In

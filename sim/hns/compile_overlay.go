@@ -9,8 +9,8 @@ import (
 	"github.com/hnsim/hnsim/sim/wire"
 )
 
-// overlayConfig translates an overlay network with its endpoints, remote
-// endpoints and remote subnet routes (rules OV-01 to OV-09).
+// overlayConfig translates an overlay network with its remote subnet routes, but
+// without members (rules OV-01 to OV-09).
 func (x *external) overlayConfig(n *Network) overlay.Config {
 	k := &x.c.Profile.Knobs
 	cfg := overlay.Config{
@@ -26,19 +26,22 @@ func (x *external) overlayConfig(n *Network) overlay.Config {
 	for _, sub := range n.Subnets {
 		cfg.Subnets = append(cfg.Subnets, overlay.Subnet{Prefix: sub.Prefix, Gateway: sub.Gateway, VNI: sub.VSID})
 	}
-	for _, e := range x.s.EndpointsOf(n.Num) {
-		if e.Remote {
-			for _, a := range e.Addrs {
-				cfg.Remotes = append(cfg.Remotes, overlay.RemoteEndpoint{Addr: a.IP, MAC: e.MAC, PA: e.PA, VNI: vni(n, e), NoMAC: conjured(e.MAC, a.IP)})
-			}
-			continue
-		}
-		cfg.Locals = append(cfg.Locals, overlay.Local{
-			Port: EndpointPort(e.Num), MAC: e.MAC, Addrs: addrsOf(e), VNI: vni(n, e)})
-		cfg.HostPrefixes = append(cfg.HostPrefixes, x.toHost(e)...)
-	}
 	cfg.RemoteSubnets = x.c.remoteSubnets(n)
 	return cfg
+}
+
+// member translates an endpoint, of this host or remote.
+func (x *external) member(n *Network, e *Endpoint) *overlay.Member {
+	m := &overlay.Member{Num: e.Num}
+	if e.Remote {
+		for _, a := range e.Addrs {
+			m.Remotes = append(m.Remotes, overlay.RemoteEndpoint{Addr: a.IP, MAC: e.MAC, PA: e.PA, VNI: vni(n, e), NoMAC: conjured(e.MAC, a.IP)})
+		}
+		return m
+	}
+	m.Local = &overlay.Local{Port: EndpointPort(e.Num), MAC: e.MAC, Addrs: addrsOf(e), VNI: vni(n, e)}
+	m.HostPrefixes = x.toHost(e)
+	return m
 }
 
 // conjured reports whether a MAC is the one that kube-proxy makes up for a

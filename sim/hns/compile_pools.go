@@ -23,7 +23,9 @@ type pools struct {
 	block   int  // knob vfpPortBlock
 	overlay bool // knob overlayOutbound
 	byEP    map[uint32]*endpointNAT
-	pending map[uint32]*endpointNAT // of the state being compiled
+	pending map[uint32]*endpointNAT // of the state being compiled, or of what changes with it
+	takers  takers                  // of byEP, or of what it is about to be
+	before  takers                  // of byEP, during a change
 	undo    []func()
 	// published are the host ports that endpoints publish, and where.
 	published map[heldPort][]publication
@@ -79,16 +81,26 @@ func (p *pools) owner(now int64, addr netip.Addr, proto uint8, port uint16) (vfp
 	return vfp.PortID(own), true
 }
 
+// takers counts the endpoints that have pools, by the address that they
+// translate to.
+type takers map[netip.Addr]int
+
+func (t takers) add(w *endpointNAT, n int) {
+	if w == nil || w.out == nil {
+		return
+	}
+	if t[w.out.To] += n; t[w.out.To] == 0 {
+		delete(t, w.out.To)
+	}
+}
+
 // mayTake tells which ports of which addresses a pool may come to hold before
 // the next state; nil means that no endpoint has a pool.
 func (p *pools) mayTake() func(netip.Addr, uint16) bool {
 	spaces := map[netip.Addr]*vfp.PortSpace{}
-	for _, w := range p.pending {
-		if w.out == nil {
-			continue
-		}
-		spaces[w.out.To] = p.space(w.out.To)
-		if spaces[w.out.To] == p.host {
+	for to := range p.takers {
+		spaces[to] = p.space(to)
+		if spaces[to] == p.host {
 			for _, a := range p.hostIPs {
 				spaces[a] = p.host
 			}
@@ -110,32 +122,27 @@ func (p *pools) mayTake() func(netip.Addr, uint16) bool {
 // once; what is no longer wanted is released by commit only, so that a failed
 // operation leaves everything as it was.
 func (p *pools) reconcile(s *State) (commit func(), err error) {
-	p.undo = nil
-	next := map[uint32]*endpointNAT{}
+	p.begin()
+	next, count := map[uint32]*endpointNAT{}, takers{}
 	var release []func()
 	for _, e := range s.Endpoints {
-		n := s.NetworkByNum(e.Network)
-		if n == nil || e.Remote || n.Type == hcn.Transparent {
-			continue
-		}
-		want, err := p.wish(n, e)
-		if err == nil {
-			var rel []func()
-			rel, err = p.hold(e, want)
-			release = append(release, rel...)
-		}
+		want, rel, err := p.want(s.NetworkByNum(e.Network), e)
 		if err != nil {
 			p.rollback()
 			return nil, err
 		}
-		next[e.Num] = want
+		if want != nil {
+			next[e.Num] = want
+			count.add(want, 1)
+		}
+		release = append(release, rel...)
 	}
 	for _, num := range slices.Sorted(maps.Keys(p.byEP)) {
 		if next[num] == nil {
 			release = append(release, p.releaser(num))
 		}
 	}
-	p.pending = next
+	p.pending, p.takers = next, count
 	rel, err := p.reconcileBalancers(s)
 	if err != nil {
 		p.rollback()
@@ -146,16 +153,78 @@ func (p *pools) reconcile(s *State) (commit func(), err error) {
 		for _, f := range release {
 			f()
 		}
-		p.byEP, p.pending, p.undo = next, nil, nil
+		p.byEP = next
+		p.end()
 		p.lb.commit()
 	}, nil
 }
+
+// reconcileOnly is reconcile when nothing but these endpoints has changed: gone
+// are those that are no more, or were something else, come those that are new,
+// or are something else now.
+func (p *pools) reconcileOnly(nets func(*Endpoint) *Network, gone, come []*Endpoint) (commit func(), err error) {
+	p.begin()
+	p.pending, p.takers = map[uint32]*endpointNAT{}, maps.Clone(p.takers)
+	if p.takers == nil {
+		p.takers = takers{}
+	}
+	for _, e := range gone {
+		p.takers.add(p.byEP[e.Num], -1)
+		p.pending[e.Num] = nil
+	}
+	var release []func()
+	for _, e := range come {
+		want, rel, err := p.want(nets(e), e)
+		if err != nil {
+			p.rollback()
+			return nil, err
+		}
+		p.pending[e.Num] = want
+		p.takers.add(want, 1)
+		release = append(release, rel...)
+	}
+	for _, e := range gone {
+		if p.pending[e.Num] == nil && p.byEP[e.Num] != nil {
+			release = append(release, p.releaser(e.Num))
+		}
+	}
+	return func() {
+		for _, f := range release {
+			f()
+		}
+		for num, w := range p.pending {
+			if w == nil {
+				delete(p.byEP, num)
+			} else {
+				p.byEP[num] = w
+			}
+		}
+		p.end()
+	}, nil
+}
+
+// want is what an endpoint is to have, and holds it; nil is nothing.
+func (p *pools) want(n *Network, e *Endpoint) (w *endpointNAT, release []func(), err error) {
+	if n == nil || e.Remote || n.Type == hcn.Transparent {
+		return nil, nil, nil
+	}
+	if w, err = p.wish(n, e); err == nil {
+		release, err = p.hold(e, w)
+	}
+	return w, release, err
+}
+
+// begin and end enclose a change.
+func (p *pools) begin() { p.undo, p.before = nil, p.takers }
+
+func (p *pools) end() { p.pending, p.undo, p.before = nil, nil, nil }
 
 func (p *pools) rollback() {
 	for _, f := range slices.Backward(p.undo) {
 		f()
 	}
-	p.undo, p.pending = nil, nil
+	p.takers = p.before
+	p.end()
 	p.lb.rollback()
 }
 
@@ -382,7 +451,10 @@ func (p *pools) releaser(num uint32) func() {
 // needs one. routed names destinations that outbound NAT must leave alone,
 // leave packets that a load balancer translates.
 func (p *pools) layer(e *Endpoint, routed func(netip.Addr) bool, leave func(*vfp.Walk) bool) []vfp.Layer {
-	h := p.pending[e.Num]
+	h, changes := p.pending[e.Num]
+	if !changes {
+		h = p.byEP[e.Num]
+	}
 	if h == nil || h.out == nil && len(h.maps) == 0 {
 		return nil
 	}

@@ -17,6 +17,18 @@ func (s *shapers) begin() { s.pending = map[uint32]*shaping.Shaper{} }
 
 func (s *shapers) commit() { s.byEP, s.pending = s.pending, nil }
 
+// commitOnly is commit when only these endpoints were looked at.
+func (s *shapers) commitOnly(nums []uint32) {
+	for _, num := range nums {
+		if sh := s.pending[num]; sh != nil {
+			s.byEP[num] = sh
+		} else {
+			delete(s.byEP, num)
+		}
+	}
+	s.pending = nil
+}
+
 // shaper is the limit of what an endpoint sends, nil if it has none: there is
 // no policy, or it says 0 (rules QOS-01, QOS-03).
 func (s *shapers) shaper(e *Endpoint) *shaping.Shaper {

@@ -92,11 +92,17 @@ func (t *tx) finishEndpoint(n *Network, e *Endpoint, shape hcn.Shape) {
 	t.next.Endpoints = append(t.next.Endpoints, e)
 	t.dirty = true
 
-	net := t.editNetwork(n)
-	net.Created++
-	if now := uint32(len(t.next.EndpointsOf(n.Num))); now > net.MaxEndpoints {
-		net.MaxEndpoints = now
-	}
+	t.next.hints.put(e.Doc.ID, e.Num)
+	t.countEndpoint(n)
+}
+
+// countEndpoint counts a new endpoint of a network. Its document stays the same
+// pointer: nothing that a program is made of has changed.
+func (t *tx) countEndpoint(n *Network) {
+	c := *n
+	c.Created++
+	c.MaxEndpoints = max(c.MaxEndpoints, uint32(t.next.countOf(n.Num)))
+	replace(t.next.Networks, n, &c)
 }
 
 // inheritDNS gives an endpoint the network's DNS settings where it brings
@@ -324,13 +330,16 @@ func (t *tx) freeAddress(n *Network, subnet int) (netip.Addr, error) {
 	p := n.Subnets[subnet].Prefix
 	hostBits := p.Addr().BitLen() - p.Bits()
 	size := uint64(1) << min(hostBits, 32)
+	start := t.next.counters.below(size)
+	if ip := addrAt(p, start); ip != n.ManagementIP && n.reserved(subnet, ip) == "" && !t.next.hasAddress(n, ip) {
+		return ip, nil // nearly always
+	}
 	taken := map[netip.Addr]bool{n.ManagementIP: true}
 	for _, e := range t.next.EndpointsOf(n.Num) {
 		for _, a := range e.Addrs {
 			taken[a.IP] = true
 		}
 	}
-	start := t.next.counters.below(size)
 	// Everything that can be in the way: endpoints and the few reserved ones.
 	limit := uint64(len(taken) + 2*len(n.Doc.Ipams[n.Subnets[subnet].Ipam].Subnets[n.Subnets[subnet].Index].IpSubnets) + 4)
 	for i := uint64(0); i < size && i <= limit; i++ {

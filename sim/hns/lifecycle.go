@@ -97,7 +97,9 @@ func (s *Service) Resume(stored *State) error {
 	}
 	s.mu.Lock()
 	fresh := s.cur
-	s.cur = stored
+	s.cur = &State{}
+	*s.cur = *stored
+	s.cur.hints = fresh.hints
 	s.mu.Unlock()
 	err := s.Start()
 	if err != nil {

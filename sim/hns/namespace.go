@@ -62,6 +62,7 @@ func (t *tx) createNamespace(doc *hcn.Namespace) error {
 	resources := doc.Resources
 	doc.Resources = nil
 	t.next.Namespaces = append(t.next.Namespaces, n)
+	t.next.hints.put(doc.ID, n.Num)
 	t.dirty = true
 	t.note(NamespaceCreate, doc.ID)
 	for i, r := range resources {

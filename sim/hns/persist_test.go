@@ -43,7 +43,9 @@ func readBack(t *testing.T, deltas [][]byte) *Stored {
 // and lists that are empty are the same.
 func same(t *testing.T, got, want *State) {
 	t.Helper()
-	a, b := fmt.Sprintf("%+v", flatten(reflect.ValueOf(*got))), fmt.Sprintf("%+v", flatten(reflect.ValueOf(*want)))
+	x, y := *got, *want
+	x.hints, y.hints = nil, nil // they say nothing that the rest does not
+	a, b := fmt.Sprintf("%+v", flatten(reflect.ValueOf(x))), fmt.Sprintf("%+v", flatten(reflect.ValueOf(y)))
 	if a == b {
 		return
 	}
@@ -247,7 +249,7 @@ func TestNoFieldIsForgotten(t *testing.T) {
 		typ  reflect.Type
 		want string
 	}{
-		{reflect.TypeFor[State](), "accelnet counters"},
+		{reflect.TypeFor[State](), "accelnet counters hints"}, // of which hints need not be stored
 		{reflect.TypeFor[counters](), "network endpoint balancer route namespace layer compartment rng"},
 		{reflect.TypeFor[Network](), "extensions createdAt ids"},
 		{reflect.TypeFor[networkIDs](), "activity iface hostNIC hostPort hostAlloc natAlloc switchID"},
@@ -268,7 +270,7 @@ func TestNoFieldIsForgotten(t *testing.T) {
 			}
 		}
 		if strings.Join(got, " ") != tt.want {
-			t.Errorf("%v has the unexported fields %q; %q are stored", tt.typ, got, tt.want)
+			t.Errorf("%v has the unexported fields %q; %q are known", tt.typ, got, tt.want)
 		}
 	}
 }

@@ -26,32 +26,44 @@ type object struct {
 
 // objects lists the objects of a kind in the order of creation.
 func (v *view) objects(kind Kind) ([]object, error) {
-	var out []object
 	switch kind {
 	case NetworkKind:
-		for _, n := range v.cur.Networks {
-			out = append(out, object{n.Doc.ID, n.Doc.Name, func(s hcn.Shape) []byte { return v.network(n, s) }})
-		}
+		return shown(v, v.cur.Networks), nil
 	case EndpointKind:
-		for _, e := range v.cur.Endpoints {
-			out = append(out, object{e.Doc.ID, e.Doc.Name, func(s hcn.Shape) []byte { return v.endpoint(e, s) }})
-		}
+		return shown(v, v.cur.Endpoints), nil
 	case NamespaceKind:
-		for _, n := range v.cur.Namespaces {
-			out = append(out, object{n.Doc.ID, n.Doc.Name, func(s hcn.Shape) []byte { return v.namespace(n, s) }})
-		}
+		return shown(v, v.cur.Namespaces), nil
 	case LoadBalancerKind:
-		for _, l := range v.cur.LoadBalancers {
-			out = append(out, object{l.Doc.ID, l.Doc.Name, func(s hcn.Shape) []byte { return v.balancer(l, s) }})
-		}
+		return shown(v, v.cur.LoadBalancers), nil
 	case RouteKind:
-		for _, r := range v.cur.Routes {
-			out = append(out, object{r.Doc.ID, r.Doc.Name, func(s hcn.Shape) []byte { return v.route(r, s) }})
-		}
-	default:
-		return nil, hcn.Errorf(hcn.ErrInvalidParameter, "no kind of object %q", kind)
+		return shown(v, v.cur.Routes), nil
 	}
-	return out, nil
+	return nil, hcn.Errorf(hcn.ErrInvalidParameter, "no kind of object %q", kind)
+}
+
+func shown[T numbered](v *view, list []T) []object {
+	out := make([]object, 0, len(list))
+	for _, o := range list {
+		out = append(out, v.object(o))
+	}
+	return out
+}
+
+// object is how the view shows an object of the store.
+func (v *view) object(o numbered) object {
+	switch o := o.(type) {
+	case *Network:
+		return object{o.Doc.ID, o.Doc.Name, func(s hcn.Shape) []byte { return v.network(o, s) }}
+	case *Endpoint:
+		return object{o.Doc.ID, o.Doc.Name, func(s hcn.Shape) []byte { return v.endpoint(o, s) }}
+	case *Namespace:
+		return object{o.Doc.ID, o.Doc.Name, func(s hcn.Shape) []byte { return v.namespace(o, s) }}
+	case *LoadBalancer:
+		return object{o.Doc.ID, o.Doc.Name, func(s hcn.Shape) []byte { return v.balancer(o, s) }}
+	case *Route:
+		return object{o.Doc.ID, o.Doc.Name, func(s hcn.Shape) []byte { return v.route(o, s) }}
+	}
+	panic("hns: an object of no known kind")
 }
 
 // member answers filters: a top-level member of either shape, or one of the
@@ -111,22 +123,12 @@ func (s *Service) Open(kind Kind, id string) error {
 }
 
 func (v *view) find(kind Kind, id string) (*object, error) {
-	list, err := v.objects(kind)
+	o, err := v.cur.find(kind, id)
 	if err != nil {
 		return nil, err
 	}
-	for i := range list {
-		if hcn.SameID(list[i].id, id) {
-			return &list[i], nil
-		}
-	}
-	switch kind {
-	case NetworkKind:
-		return nil, networkNotFound(id)
-	case EndpointKind:
-		return nil, endpointNotFound(id)
-	}
-	return nil, elementNotFound(string(kind), id)
+	shown := v.object(o)
+	return &shown, nil
 }
 
 // Query returns an object's document in the shape that the query asks for. A

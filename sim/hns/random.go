@@ -80,11 +80,14 @@ func (p MACPool) overlaps(o MACPool) bool {
 // freeMAC takes a free address of the network's pool.
 func (t *tx) freeMAC(n *Network) ([6]byte, error) {
 	first, size := macNumber(n.Pool.First), macNumber(n.Pool.Last)-macNumber(n.Pool.First)+1
+	start := t.next.counters.below(size)
+	if mac := numberMAC(first + start); mac != n.HostMAC && mac != n.DRMAC && !t.next.hasMAC(n, mac) {
+		return mac, nil // nearly always
+	}
 	taken := map[uint64]bool{macNumber(n.HostMAC): true, macNumber(n.DRMAC): true}
 	for _, e := range t.next.EndpointsOf(n.Num) {
 		taken[macNumber(e.MAC)] = true
 	}
-	start := t.next.counters.below(size)
 	for i := uint64(0); i < size && i <= uint64(len(taken)); i++ {
 		if at := first + (start+i)%size; !taken[at] {
 			return numberMAC(at), nil

@@ -38,7 +38,7 @@ func New(cfg Config) (*Service, error) {
 		}
 		seen[u.Name] = true
 	}
-	s := &Service{cfg: cfg, cur: &State{}}
+	s := &Service{cfg: cfg, cur: &State{hints: &hints{}}}
 	s.cur.counters.rng = cfg.Seed
 	s.cur.counters.compartment = hostCompartmentID // the next one is 2
 	t := s.begin()

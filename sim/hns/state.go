@@ -20,6 +20,7 @@ type State struct {
 
 	accelnet []string // MAC addresses of /accelnet/
 	counters counters
+	hints    *hints // of all states of the service
 }
 
 // counters make the numbers that are never reused while the service lives.
@@ -218,65 +219,4 @@ type networkIDs struct {
 
 type endpointIDs struct {
 	activity, nic, port, alloc, iface string
-}
-
-// NetworkByNum returns the network with that number.
-func (s *State) NetworkByNum(num uint32) *Network {
-	for _, n := range s.Networks {
-		if n.Num == num {
-			return n
-		}
-	}
-	return nil
-}
-
-// EndpointByNum returns the endpoint with that number.
-func (s *State) EndpointByNum(num uint32) *Endpoint {
-	for _, e := range s.Endpoints {
-		if e.Num == num {
-			return e
-		}
-	}
-	return nil
-}
-
-// NetworkByID returns the network with that id, in any case (rule B6).
-func (s *State) NetworkByID(id string) *Network {
-	for _, n := range s.Networks {
-		if hcn.SameID(n.Doc.ID, id) {
-			return n
-		}
-	}
-	return nil
-}
-
-// EndpointByID returns the endpoint with that id, in any case.
-func (s *State) EndpointByID(id string) *Endpoint {
-	for _, e := range s.Endpoints {
-		if hcn.SameID(e.Doc.ID, id) {
-			return e
-		}
-	}
-	return nil
-}
-
-// NamespaceByID returns the namespace with that id, in any case.
-func (s *State) NamespaceByID(id string) *Namespace {
-	for _, n := range s.Namespaces {
-		if hcn.SameID(n.Doc.ID, id) {
-			return n
-		}
-	}
-	return nil
-}
-
-// EndpointsOf returns the endpoints of a network, in order.
-func (s *State) EndpointsOf(network uint32) []*Endpoint {
-	var out []*Endpoint
-	for _, e := range s.Endpoints {
-		if e.Network == network {
-			out = append(out, e)
-		}
-	}
-	return out
 }

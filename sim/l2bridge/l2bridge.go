@@ -1,6 +1,7 @@
 package l2bridge
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -15,6 +16,7 @@ const LayerPriority = 400
 // its NAT pool, overlay network. Host marks the endpoint in the host's own
 // compartment that serves as the pods' gateway (rule L2B-11).
 type Endpoint struct {
+	Rank  uint64 // unique; of two with the same address the one with the higher rank counts
 	Port  vfp.PortID
 	MAC   wire.MAC
 	Addrs []netip.Addr
@@ -32,7 +34,7 @@ type Endpoint struct {
 type Config struct {
 	HostMAC   wire.MAC     // MAC of the host vNIC, or the SourceMacAddress policy (L2B-01)
 	HostAddrs []netip.Addr // addresses of the host on this switch
-	Endpoints []Endpoint
+	Endpoints []*Endpoint
 	ARPProxy  bool // knob arpMode.l2bridge: answer for the container (L2B-04)
 	// PoolOwner names the switch port that holds a port of a host address: a
 	// NAT pool port or a published port (rules L2B-21, L2B-30), an endpoint's
@@ -43,43 +45,112 @@ type Config struct {
 	PoolMayTake func(addr netip.Addr, port uint16) bool
 }
 
-// Bridge is the compiled form, shared by the layers.
+// Bridge is the compiled form, shared by the layers. Which endpoints there are
+// may change while the endpoints' layers stay (see Change); everything else is
+// fixed.
 type Bridge struct {
-	cfg    Config
+	cfg Config
+	all []*Endpoint // ascending rank
+	// Spaces that the layers look into.
 	byAddr map[netip.Addr]*Endpoint
 	byPort map[vfp.PortID]*Endpoint
-	ours   []vfp.PortID // ports whose frames take the host's MAC
+	hosts  []*Endpoint // those in the host's own compartment
 }
 
 // New compiles cfg.
 func New(cfg Config) *Bridge {
 	b := &Bridge{cfg: cfg, byAddr: map[netip.Addr]*Endpoint{}, byPort: map[vfp.PortID]*Endpoint{}}
-	for i := range cfg.Endpoints {
-		e := &cfg.Endpoints[i]
-		b.byPort[e.Port] = e
-		if !e.Bridge {
-			continue
-		}
-		b.ours = append(b.ours, e.Port)
-		for _, a := range e.Addrs {
-			b.byAddr[a] = e
-		}
+	for _, e := range cfg.Endpoints {
+		b.enter(e)
 	}
+	b.cfg.Endpoints = nil
 	return b
 }
 
-// WireLayer returns the external port's layer.
-func (b *Bridge) WireLayer() vfp.Layer {
+// Change takes endpoints away and adds others. The result is that of New with
+// the endpoints that there are then. It costs what changes, unless endpoints
+// share an address. Call it while no packet is on its way. The external port's
+// layer is another one after that (see WireLayer).
+func (b *Bridge) Change(gone, come []*Endpoint) {
+	for _, e := range gone {
+		b.leave(e)
+	}
+	for _, e := range come {
+		b.enter(e)
+	}
+}
+
+// SetPoolMayTake replaces Config.PoolMayTake, under the same conditions. The
+// layers stay only if both are nil or neither is.
+func (b *Bridge) SetPoolMayTake(f func(addr netip.Addr, port uint16) bool) { b.cfg.PoolMayTake = f }
+
+func (b *Bridge) place(e *Endpoint) (int, bool) {
+	return slices.BinarySearchFunc(b.all, e.Rank, func(o *Endpoint, rank uint64) int { return cmp.Compare(o.Rank, rank) })
+}
+
+func (b *Bridge) enter(e *Endpoint) {
+	at, _ := b.place(e)
+	b.all = slices.Insert(b.all, at, e)
+	b.byPort[e.Port] = e
+	if e.Host {
+		b.hosts = append(b.hosts, e)
+	}
+	for _, a := range e.served() {
+		if o := b.byAddr[a]; o == nil || o.Rank < e.Rank {
+			b.byAddr[a] = e
+		}
+	}
+}
+
+func (b *Bridge) leave(e *Endpoint) {
+	at, ok := b.place(e)
+	if !ok || b.all[at] != e {
+		panic("l2bridge: removing an endpoint that is not there")
+	}
+	b.all = slices.Delete(b.all, at, at+1)
+	delete(b.byPort, e.Port)
+	b.hosts = slices.DeleteFunc(b.hosts, func(o *Endpoint) bool { return o == e })
+	for _, a := range e.served() {
+		if b.byAddr[a] != e {
+			continue
+		}
+		delete(b.byAddr, a)
+		for _, o := range slices.Backward(b.all) {
+			if slices.Contains(o.served(), a) {
+				b.byAddr[a] = o
+				break
+			}
+		}
+	}
+}
+
+// served are the addresses by which frames from the wire find the endpoint.
+func (e *Endpoint) served() []netip.Addr {
+	if !e.Bridge {
+		return nil
+	}
+	return e.Addrs
+}
+
+// WireLayer returns the external port's layer for when there are the endpoints
+// of the list: their ports and MACs are in its rules.
+func (b *Bridge) WireLayer(list []*Endpoint) vfp.Layer {
 	l := vfp.Layer{Name: "VNET_MAC_REWRITE_LAYER", Priority: LayerPriority - 10}
-	l.Groups = append(l.Groups, b.fromWire()...)
-	if len(b.ours) > 0 {
+	l.Groups = append(l.Groups, b.fromWire(list)...)
+	var ours []vfp.PortID // ports whose frames take the host's MAC
+	for _, e := range list {
+		if e.Bridge {
+			ours = append(ours, e.Port)
+		}
+	}
+	if len(ours) > 0 {
 		l.Groups = append(l.Groups, vfp.Group{
 			Name: "VNET_GROUP_MAC_REWRITE_IN", Dir: vfp.In, Rules: []vfp.Rule{
-				{ID: "ARP_REWRITE", Priority: 10, Match: vfp.Match{InPorts: b.ours, EtherType: wire.EtherTypeARP},
+				{ID: "ARP_REWRITE", Priority: 10, Match: vfp.Match{InPorts: ours, EtherType: wire.EtherTypeARP},
 					Action: rewriteARP{b}, Terminating: true, Cite: "L2B-02"},
-				{ID: "ND_REWRITE", Priority: 20, Match: vfp.Match{InPorts: b.ours, Protos: []uint8{wire.ProtoICMPv6}, Func: isND, Note: "neighbour discovery"},
+				{ID: "ND_REWRITE", Priority: 20, Match: vfp.Match{InPorts: ours, Protos: []uint8{wire.ProtoICMPv6}, Func: isND, Note: "neighbour discovery"},
 					Action: rewriteND{b}, Terminating: true, Cite: "L2B-02"},
-				{ID: "MAC_REWRITE", Priority: 30, Match: vfp.Match{InPorts: b.ours},
+				{ID: "MAC_REWRITE", Priority: 30, Match: vfp.Match{InPorts: ours},
 					Action: vfp.SetHeaders{EthSrc: &b.cfg.HostMAC}, Terminating: true, Cite: "L2B-01"},
 			},
 		})
@@ -87,7 +158,7 @@ func (b *Bridge) WireLayer() vfp.Layer {
 	return l
 }
 
-func (b *Bridge) fromWire() []vfp.Group {
+func (b *Bridge) fromWire(list []*Endpoint) []vfp.Group {
 	arp := vfp.Group{Name: "VNET_GROUP_ARP_OUT", Dir: vfp.Out, Family: vfp.NonIP, Priority: 10}
 	if b.cfg.ARPProxy {
 		arp.Rules = append(arp.Rules, vfp.Rule{ID: "ARP_PROXY", Priority: 10,
@@ -111,7 +182,7 @@ func (b *Bridge) fromWire() []vfp.Group {
 			Match:  vfp.Match{EthDst: []wire.MAC{b.cfg.HostMAC}, Func: b.portIsOurs, Note: "NAT port of a local endpoint"},
 			Action: demuxPool{b}, Terminating: true, Cite: "L2B-21"},
 		b.notYet("POOL_NONE", 40))
-	if macs := b.hidden(); len(macs) > 0 {
+	if macs := b.hidden(list); len(macs) > 0 {
 		return []vfp.Group{{Name: "VNET_GROUP_HIDDEN_MAC_OUT", Dir: vfp.Out, Rules: []vfp.Rule{
 			{ID: "MAC_HIDDEN", Priority: 10, Match: vfp.Match{EthDst: macs},
 				Action: vfp.Block{Reason: vfp.DropUnknownUnicast}, Terminating: true, Cite: "L2B-06"},
@@ -123,10 +194,9 @@ func (b *Bridge) fromWire() []vfp.Group {
 // hidden are the MACs that the wire must not know: a frame from outside for
 // one of them is for nobody here. DHCP servers answer the MAC inside the
 // request and fail by this (rules L2B-06, L2B-14).
-func (b *Bridge) hidden() []wire.MAC {
+func (b *Bridge) hidden(list []*Endpoint) []wire.MAC {
 	var macs []wire.MAC
-	for i := range b.cfg.Endpoints {
-		e := &b.cfg.Endpoints[i]
+	for _, e := range list {
 		if e.Bridge && e.MAC != b.cfg.HostMAC {
 			macs = append(macs, e.MAC)
 		}
@@ -192,9 +262,9 @@ func (b *Bridge) translatedForGateway(w *vfp.Walk) bool {
 		return false
 	}
 	from := b.byPort[w.Port]
-	for i := range b.cfg.Endpoints {
+	for _, e := range b.hosts {
 		// Only in its own VLAN has the pod the host endpoint for a gateway.
-		if e := &b.cfg.Endpoints[i]; e.Host && e.MAC == w.H.EthDst && (from == nil || e.VLAN == from.VLAN) {
+		if e.MAC == w.H.EthDst && (from == nil || e.VLAN == from.VLAN) {
 			return true
 		}
 	}

@@ -52,13 +52,18 @@ func bridge(proxy bool) *Bridge {
 	return New(Config{
 		HostMAC: hostMAC, HostAddrs: []netip.Addr{node}, ARPProxy: proxy, PoolOwner: owner,
 		PoolMayTake: func(a netip.Addr, p uint16) bool { return a == node && p >= 50000 && p < 51000 },
-		Endpoints: []Endpoint{
-			{Port: podPort, MAC: podMAC, Addrs: []netip.Addr{podIP, podIP6}, Bridge: true},
-			{Port: sibPort, MAC: sibMAC, Addrs: []netip.Addr{sibIP}, Bridge: true},
-			{Port: gwPort, MAC: gwMAC, Addrs: []netip.Addr{ip("10.244.1.2")}, Bridge: true, Host: true},
-			{Port: tunPort, MAC: wire.MAC{2, 3}, Addrs: []netip.Addr{ip("10.9.0.9")}, Bridge: true, Tunnel: true},
+		Endpoints: []*Endpoint{
+			{Rank: 1, Port: podPort, MAC: podMAC, Addrs: []netip.Addr{podIP, podIP6}, Bridge: true},
+			{Rank: 2, Port: sibPort, MAC: sibMAC, Addrs: []netip.Addr{sibIP}, Bridge: true},
+			{Rank: 3, Port: gwPort, MAC: gwMAC, Addrs: []netip.Addr{ip("10.244.1.2")}, Bridge: true, Host: true},
+			{Rank: 4, Port: tunPort, MAC: wire.MAC{2, 3}, Addrs: []netip.Addr{ip("10.9.0.9")}, Bridge: true, Tunnel: true},
 		},
 	})
+}
+
+func wireLayer(proxy bool) vfp.Layer {
+	b := bridge(proxy)
+	return b.WireLayer(b.all)
 }
 
 // walk says what a layer makes of a frame that came from inPort.
@@ -143,7 +148,7 @@ func TestFramesFromTheWireAreToldApartByAddress(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := walk(t, bridge(true).WireLayer(), wirePort, wirePort, vfp.Out, tt.f, nil)
+			got := walk(t, wireLayer(true), wirePort, wirePort, vfp.Out, tt.f, nil)
 			if !strings.HasSuffix(got, tt.want) {
 				t.Errorf("got %s, want ... %s", got, tt.want)
 			}
@@ -171,7 +176,7 @@ func TestAddressResolutionFromTheWire(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			check(t, walk(t, bridge(tt.proxy).WireLayer(), wirePort, wirePort, vfp.Out, tt.f, nil), tt.want)
+			check(t, walk(t, wireLayer(tt.proxy), wirePort, wirePort, vfp.Out, tt.f, nil), tt.want)
 		})
 	}
 }
@@ -180,13 +185,13 @@ func TestFramesToTheWireWearTheHostsMAC(t *testing.T) {
 	na := wire.Frame{EthSrc: podMAC, EthDst: rMAC, IP: &wire.IPFields{Src: podIP6, Dst: ip("fd00:1::1"), TTL: 255},
 		ND: &wire.NDFields{Type: wire.ICMP6NeighborAdv, Target: podIP6, TargetLL: podMAC}}
 	for _, in := range []vfp.PortID{podPort, tunPort} {
-		got := walk(t, bridge(true).WireLayer(), wirePort, in, vfp.In, udp(podMAC, rMAC, podIP, x, 1, 53), nil)
+		got := walk(t, wireLayer(true), wirePort, in, vfp.In, udp(podMAC, rMAC, podIP, x, 1, 53), nil)
 		check(t, got, "00-15-5D-82-00-23>00-00-5E-00-01-01")
 	}
-	check(t, walk(t, bridge(true).WireLayer(), wirePort, 2, vfp.In, udp(rMAC, hostMAC, node, x, 1, 53), nil), "00-00-5E-00-01-01>")
-	got := walk(t, bridge(true).WireLayer(), wirePort, podPort, vfp.In, arp(wire.ARPRequest, podMAC, wire.Broadcast, podIP, ip("10.244.1.1")), nil)
+	check(t, walk(t, wireLayer(true), wirePort, 2, vfp.In, udp(rMAC, hostMAC, node, x, 1, 53), nil), "00-00-5E-00-01-01>")
+	got := walk(t, wireLayer(true), wirePort, podPort, vfp.In, arp(wire.ARPRequest, podMAC, wire.Broadcast, podIP, ip("10.244.1.1")), nil)
 	check(t, got, "eth(00-15-5D-82-00-23>FF-FF-FF-FF-FF-FF) arp(who has 10.244.1.1, tell 10.244.1.10 at 00-15-5D-82-00-23)")
-	if got := walk(t, bridge(true).WireLayer(), wirePort, podPort, vfp.In, na, nil); strings.Contains(got, podMAC.String()) {
+	if got := walk(t, wireLayer(true), wirePort, podPort, vfp.In, na, nil); strings.Contains(got, podMAC.String()) {
 		t.Errorf("the container's MAC leaves in %s", got)
 	}
 }

@@ -1,7 +1,6 @@
 package overlay
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 
@@ -75,11 +74,9 @@ type Config struct {
 	DRMAC         wire.MAC
 	HostMAC       wire.MAC // of the host vNIC, for pod to host traffic
 	HostAddrs     []netip.Addr
-	HostRoute     bool           // rule OV-22
-	HostPrefixes  []netip.Prefix // SDNRoute NeedEncap prefixes that lead to the host (rule OV-23)
+	HostRoute     bool // rule OV-22
 	Subnets       []Subnet
-	Locals        []Local
-	Remotes       []RemoteEndpoint
+	Members       []*Member
 	RemoteSubnets []RemoteSubnet
 	Options       Options
 	// PoolOwner names the switch port that holds a NAT port of an address: for
@@ -90,30 +87,17 @@ type Config struct {
 	PoolMayTake func(addr netip.Addr, port uint16) bool
 }
 
-// Network is the compiled address space of one overlay network: immutable,
-// shared by the layers of all its ports.
+// Network is the compiled address space of one overlay network, shared by the
+// layers of all its ports. Who is in it may change while the layers stay (see
+// Change); everything else is fixed.
 type Network struct {
-	cfg     Config
-	local   map[ca]*Local
-	macs    map[macKey]*Local
-	ports   map[vfp.PortID]*Local
-	remote  map[ca]*RemoteEndpoint
-	subnets []RemoteSubnet // longest prefix first, then as configured
-	vnis    map[uint32]bool
+	cfg  Config
+	vnis map[uint32]bool
+	routes
+	directory
 }
 
-type ca struct {
-	vni  uint32
-	addr netip.Addr
-}
-
-type macKey struct {
-	vni uint32
-	mac wire.MAC
-}
-
-// New compiles cfg. Later entries with the same address replace earlier ones,
-// as a re-programmed space does.
+// New compiles cfg.
 func New(cfg Config) *Network {
 	if cfg.Port == 0 {
 		cfg.Port = 4789
@@ -124,37 +108,15 @@ func New(cfg Config) *Network {
 	if cfg.Options.UnderlayMTU == 0 {
 		cfg.Options.UnderlayMTU = 1500
 	}
-	n := &Network{
-		cfg:    cfg,
-		local:  map[ca]*Local{},
-		macs:   map[macKey]*Local{},
-		ports:  map[vfp.PortID]*Local{},
-		remote: map[ca]*RemoteEndpoint{},
-		vnis:   map[uint32]bool{},
-	}
+	n := &Network{cfg: cfg, vnis: map[uint32]bool{}, routes: newRoutes(cfg.RemoteSubnets)}
 	for _, s := range cfg.Subnets {
 		n.vnis[s.VNI] = true
 	}
-	for i := range cfg.Locals {
-		l := &cfg.Locals[i]
-		n.macs[macKey{l.VNI, l.MAC}] = l
-		for _, a := range l.Addrs {
-			if a.Is4() || cfg.Options.IPv6 {
-				n.local[ca{l.VNI, a}] = l
-			}
-		}
+	n.directory = newDirectory(cfg.Options.IPv6)
+	for _, m := range cfg.Members {
+		n.enter(m)
 	}
-	for i := range cfg.Locals {
-		n.ports[cfg.Locals[i].Port] = &cfg.Locals[i]
-	}
-	for i := range cfg.Remotes {
-		r := &cfg.Remotes[i]
-		n.remote[ca{r.VNI, r.Addr}] = r
-	}
-	n.subnets = slices.Clone(cfg.RemoteSubnets)
-	slices.SortStableFunc(n.subnets, func(a, b RemoteSubnet) int {
-		return cmp.Compare(b.Prefix.Bits(), a.Prefix.Bits())
-	})
+	n.cfg.Members = nil // the directory has them
 	return n
 }
 
@@ -184,10 +146,8 @@ func (n *Network) lookup(vni uint32, addr netip.Addr) (route, bool) {
 	if r != nil && !r.NoMAC {
 		return route{remote: r}, true
 	}
-	for i := range n.subnets {
-		if n.subnets[i].VNI == vni && n.subnets[i].Prefix.Contains(addr) {
-			return route{subnet: &n.subnets[i]}, true
-		}
+	if s := n.routeTo(vni, addr); s != nil {
+		return route{subnet: s}, true
 	}
 	if r != nil {
 		return route{remote: r}, true
@@ -204,7 +164,7 @@ func (n *Network) toHost(addr netip.Addr) bool {
 	if n.cfg.HostRoute && slices.Contains(n.cfg.HostAddrs, addr) {
 		return true
 	}
-	for _, p := range n.cfg.HostPrefixes {
+	for _, p := range n.hostPrefixes {
 		if p.Contains(addr) {
 			return true
 		}

@@ -94,9 +94,11 @@ func (a flood) Apply(w *vfp.Walk) vfp.Outcome {
 // of a VNI, each once, ascending.
 func (n *Network) peers(vni uint32) []netip.Addr {
 	var out []netip.Addr
-	for i := range n.cfg.Remotes {
-		if r := &n.cfg.Remotes[i]; r.VNI == vni && r.PA.IsValid() && r.PA != n.cfg.PA {
-			out = append(out, r.PA)
+	for _, m := range n.members {
+		for _, r := range m.Remotes {
+			if r.VNI == vni && r.PA.IsValid() && r.PA != n.cfg.PA {
+				out = append(out, r.PA)
+			}
 		}
 	}
 	for i := range n.subnets {

@@ -24,11 +24,11 @@ func testConfig() Config {
 	return Config{
 		PA: paHere, DRMAC: drHere, HostAddrs: []netip.Addr{paHere},
 		Subnets: []Subnet{{Prefix: netip.MustParsePrefix("10.244.1.0/24"), Gateway: ip("10.244.1.1"), VNI: 4096}},
-		Locals: []Local{
-			{Port: 101, MAC: macA, Addrs: []netip.Addr{ip("10.244.1.10")}, VNI: 4096},
-			{Port: 102, MAC: macB, Addrs: []netip.Addr{ip("10.244.1.11")}, VNI: 4096},
+		Members: []*Member{
+			{Num: 1, Local: &Local{Port: 101, MAC: macA, Addrs: []netip.Addr{ip("10.244.1.10")}, VNI: 4096}},
+			{Num: 2, Local: &Local{Port: 102, MAC: macB, Addrs: []netip.Addr{ip("10.244.1.11")}, VNI: 4096}},
+			{Num: 3, Remotes: []RemoteEndpoint{{Addr: ip("10.244.1.99"), MAC: macFar, PA: paThere, VNI: 4096}}},
 		},
-		Remotes: []RemoteEndpoint{{Addr: ip("10.244.1.99"), MAC: macFar, PA: paThere, VNI: 4096}},
 		RemoteSubnets: []RemoteSubnet{
 			{Prefix: netip.MustParsePrefix("10.244.0.0/16"), VNI: 4096, PA: ip("10.127.130.40"), DRMAC: drThere},
 			{Prefix: netip.MustParsePrefix("10.244.2.0/24"), VNI: 4096, PA: paThere, DRMAC: drThere},
@@ -41,7 +41,7 @@ func walk(t *testing.T, cfg Config, f wire.Frame) *vfp.Walk {
 	t.Helper()
 	n := New(cfg)
 	p := vfp.NewPort(101, vfp.PortLimits{})
-	p.SetProgram(&vfp.Program{Layers: n.EndpointLayers(cfg.Locals[0])})
+	p.SetProgram(&vfp.Program{Layers: n.EndpointLayers(*cfg.Members[0].Local)})
 	pkt := vfp.NewPacket(f.Bytes())
 	pkt.InPort = 101
 	pkt.Parse()

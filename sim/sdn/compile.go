@@ -259,16 +259,16 @@ func (k *compilation) host(h *HostInfo) (*fabric.HostProgram, error) {
 			behind = append(behind, *p)
 		}
 	}
-	prog.Interfaces = append(prog.Interfaces, fabric.InterfaceProgram{Compartment: PACompartment, Name: "PAhostVNic", Switch: SwitchName, Port: paPort,
+	prog.Interfaces = append(prog.Interfaces, &fabric.InterfaceProgram{Compartment: PACompartment, Name: "PAhostVNic", Switch: SwitchName, Port: paPort,
 		MAC: h.MAC, MTU: h.MTU, Addrs: h.PAs, Routes: defaultRoute(h.Gateway), Uplink: h.Adapter})
 	if h.Management.IsValid() {
 		ports = append(ports, vswitch.PortConfig{ID: mgmtPort, Name: "mgmt", Kind: vswitch.HostPort, MAC: h.ManagementMAC})
-		prog.Interfaces = append(prog.Interfaces, fabric.InterfaceProgram{Compartment: fabric.HostCompartment, Name: "vEthernet (mgmt)", Switch: SwitchName,
+		prog.Interfaces = append(prog.Interfaces, &fabric.InterfaceProgram{Compartment: fabric.HostCompartment, Name: "vEthernet (mgmt)", Switch: SwitchName,
 			Port: mgmtPort, MAC: h.ManagementMAC, Addrs: []netip.Prefix{h.Management}})
 	}
 	ports = append(ports, vswitch.PortConfig{ID: metadataPort, Name: "metadata", Kind: vswitch.HostPort, MAC: metadataMAC,
 		Program: &vfp.Program{Layers: []vfp.Layer{vnet.MetadataReturn(behind)}}})
-	prog.Interfaces = append(prog.Interfaces, fabric.InterfaceProgram{Compartment: fabric.HostCompartment, Name: "vEthernet (metadata)", Switch: SwitchName,
+	prog.Interfaces = append(prog.Interfaces, &fabric.InterfaceProgram{Compartment: fabric.HostCompartment, Name: "vEthernet (metadata)", Switch: SwitchName,
 		Port: metadataPort, MAC: metadataMAC, Addrs: []netip.Prefix{netip.PrefixFrom(metadataAddr, 16)}})
 	ports = append(ports, k.agents(prog, nets, compiled, here)...)
 	sw.Config.Ports = ports
@@ -296,7 +296,7 @@ func (k *compilation) agents(prog *fabric.HostProgram, nets []*VirtualNetwork, c
 			vs := vnet.Subnet{Prefix: s.Prefix, Gateway: s.Gateway, VSID: s.VSID, Agent: id}
 			ports = append(ports, vswitch.PortConfig{ID: id, Name: fmt.Sprintf("agent %d", s.VSID), Kind: vswitch.EndpointPort, MAC: DRMAC, Zone: s.VSID, Tunnelled: true,
 				Program: &vfp.Program{Layers: compiled[n].AgentLayers(vs)}})
-			prog.Interfaces = append(prog.Interfaces, fabric.InterfaceProgram{Compartment: agentCompartment(id), Name: "agent", Switch: SwitchName, Port: id,
+			prog.Interfaces = append(prog.Interfaces, &fabric.InterfaceProgram{Compartment: agentCompartment(id), Name: "agent", Switch: SwitchName, Port: id,
 				MAC: DRMAC, Addrs: []netip.Prefix{netip.PrefixFrom(s.Gateway, s.Prefix.Bits())}})
 		}
 	}

@@ -335,7 +335,7 @@ func (k *compilation) mux(x *MuxInfo) *fabric.HostProgram {
 				{ID: wirePort, Name: "wire", Kind: vswitch.ExternalPort, Program: &vfp.Program{Layers: slb.MuxLayers(cfg)}},
 				{ID: paPort, Name: "pa", Kind: vswitch.HostPort, MAC: x.MAC},
 			}}}},
-		Interfaces: []fabric.InterfaceProgram{{Compartment: fabric.HostCompartment, Name: "vEthernet (" + x.Adapter + ")", Switch: "mux", Port: paPort,
+		Interfaces: []*fabric.InterfaceProgram{{Compartment: fabric.HostCompartment, Name: "vEthernet (" + x.Adapter + ")", Switch: "mux", Port: paPort,
 			MAC: x.MAC, MTU: x.MTU, Addrs: x.Addrs, Routes: defaultRoute(x.Gateway), Uplink: x.Adapter}},
 	}
 }

@@ -1,7 +1,10 @@
 package vswitch
 
 import (
+	"cmp"
+	"iter"
 	"net/netip"
+	"slices"
 
 	"github.com/hnsim/hnsim/sim/vfp"
 	"github.com/hnsim/hnsim/sim/wire"
@@ -148,7 +151,47 @@ type Config struct {
 	DropWhenFull bool // knob uftFull=drop: no room for a flow drops its packet (VFP-10)
 	MTU          int  // IP MTU of the external side; a frame may have 14 (18 tagged) bytes more (VS-40)
 	Ports        []PortConfig
+	// Shared are further ports, with ascending IDs. What they point to does not
+	// change: a port that is the same pointer as in the Config before is the same
+	// port, and Apply does not look at it. A switch with a thousand ports costs
+	// what changes about it, and not what it has.
+	Shared []*PortConfig
+	// Adopt, when set, is called at the moment in which the Config takes effect:
+	// between two batches, when it cannot fail any more. Spaces that the programs
+	// of several ports look into (rule VFP-05) change then.
+	Adopt func()
 }
+
+// All are the ports of both lists, in their order.
+func (c *Config) All() iter.Seq[*PortConfig] {
+	return func(yield func(*PortConfig) bool) {
+		for i := range c.Ports {
+			if !yield(&c.Ports[i]) {
+				return
+			}
+		}
+		for _, p := range c.Shared {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// Port is the port with the ID, nil if there is none.
+func (c *Config) Port(id vfp.PortID) *PortConfig {
+	for i := range c.Ports {
+		if c.Ports[i].ID == id {
+			return &c.Ports[i]
+		}
+	}
+	if i, ok := slices.BinarySearchFunc(c.Shared, id, byID); ok {
+		return c.Shared[i]
+	}
+	return nil
+}
+
+func byID(p *PortConfig, id vfp.PortID) int { return cmp.Compare(p.ID, id) }
 
 // NextHop resolves the outer Ethernet header for encapsulated packets: the
 // host's own neighbour table and routes (pipeline: paroute). Resolve reports

@@ -15,6 +15,7 @@ const DefaultMTU = 1500
 
 // snapshot is a compiled Config: immutable, replaced as a whole by Apply.
 type snapshot struct {
+	cfg   *Config // that it was made of
 	name  string
 	kind  Kind
 	vfp   bool // forwarding extension enabled
@@ -67,21 +68,18 @@ type portState struct {
 // no runtime state yet.
 func compile(c *Config) (*snapshot, error) {
 	s := &snapshot{
+		cfg:    c,
 		name:   c.Name,
 		kind:   c.Kind,
 		vfp:    c.VFP,
 		flood:  c.FloodUnknown,
 		sparse: make(map[vfp.PortID]*port),
-		static: make(map[wire.MAC][]*port, len(c.Ports)),
+		static: make(map[wire.MAC][]*port, len(c.Ports)+len(c.Shared)),
 	}
-	for i := range c.Ports {
-		q := compilePort(c, &c.Ports[i])
-		s.ports = append(s.ports, q)
-		s.number(q)
-	}
-	slices.SortFunc(s.ports, func(a, b *port) int { return cmp.Compare(a.cfg.ID, b.cfg.ID) })
-	for _, q := range s.ports {
-		s.index(q)
+	all := slices.SortedFunc(c.All(), func(a, b *PortConfig) int { return cmp.Compare(a.ID, b.ID) })
+	for _, pc := range all {
+		q := compilePort(c, pc)
+		s.insert(q)
 		if err := s.addPrivate(&q.cfg.VLAN); err != nil {
 			return nil, portError(c, &q.cfg, err)
 		}
@@ -89,8 +87,7 @@ func compile(c *Config) (*snapshot, error) {
 	for _, q := range s.ports {
 		s.plainSource(q)
 	}
-	slices.Sort(s.spoofZones)
-	s.spoofZones = slices.Compact(s.spoofZones)
+	s.zones()
 	return s, nil
 }
 
@@ -140,26 +137,6 @@ func compilePort(c *Config, pc *PortConfig) *port {
 	q.vfpOff = !c.VFP
 	q.noPolicy = q.program() == nil || len(pc.Program.Layers) == 0
 	return q
-}
-
-// index enters q into the lists that forwarding uses.
-func (s *snapshot) index(q *port) {
-	switch q.cfg.Kind {
-	case ExternalPort:
-		s.external = q
-	case HostPort:
-		s.hosts = append(s.hosts, q)
-	}
-	if q.cfg.Kind != ExternalPort {
-		s.static[q.cfg.MAC] = append(s.static[q.cfg.MAC], q)
-		if q.cfg.MACSpoofing {
-			s.spoofing = append(s.spoofing, q)
-			s.spoofZones = append(s.spoofZones, q.cfg.Zone)
-		}
-	}
-	if q.cfg.Mirror == MirrorDestination {
-		s.mirrors = append(s.mirrors, q)
-	}
 }
 
 // addPrivate notes what a secondary VLAN belongs to; it cannot belong to two

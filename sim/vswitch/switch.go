@@ -66,22 +66,23 @@ func (s *Switch) SetVXLANPorts(ports ...uint16) {
 // learned addresses; the state of others ends. cfg and what it refers to must
 // not change afterwards.
 func (s *Switch) Apply(cfg *Config) error {
-	if err := validate(cfg); err != nil {
-		return err
-	}
-	snap, err := compile(cfg)
+	snap, d, err := s.snap.next(cfg)
 	if err != nil {
 		return err
 	}
+	if snap == s.snap && cfg.Adopt == nil {
+		return nil // what packets meet is as it was, and so are cached flows
+	}
+	if cfg.Adopt != nil {
+		cfg.Adopt()
+	}
 	s.dropFull = cfg.DropWhenFull
-	for _, q := range snap.ports {
+	for _, q := range d.come {
 		s.adopt(q)
 	}
-	for _, q := range s.snap.ports {
-		if snap.port(q.cfg.ID) == nil {
-			s.gone.add(&q.run.n)
-			q.run.vfp.Close()
-		}
+	for _, q := range d.gone {
+		s.gone.add(&q.run.n)
+		q.run.vfp.Close()
 	}
 	s.snap = snap
 	s.gen++

@@ -29,8 +29,9 @@ const maxMTU = 65535
 
 // validate checks c once, so that nothing later has to.
 func validate(c *Config) error {
-	if len(c.Ports) > MaxPorts {
-		return fmt.Errorf("vswitch %q: %w: %d, at most %d", c.Name, ErrTooManyPorts, len(c.Ports), MaxPorts)
+	count := len(c.Ports) + len(c.Shared)
+	if count > MaxPorts {
+		return fmt.Errorf("vswitch %q: %w: %d, at most %d", c.Name, ErrTooManyPorts, count, MaxPorts)
 	}
 	if c.Kind > Private {
 		return fmt.Errorf("vswitch %q: %w: type %d", c.Name, ErrPortKind, c.Kind)
@@ -38,10 +39,9 @@ func validate(c *Config) error {
 	if c.MTU < 0 || c.MTU > maxMTU {
 		return fmt.Errorf("vswitch %q: %w: %d", c.Name, ErrMTU, c.MTU)
 	}
-	seen := make(map[vfp.PortID]bool, len(c.Ports))
+	seen := make(map[vfp.PortID]bool, count)
 	external := 0
-	for i := range c.Ports {
-		p := &c.Ports[i]
+	for p := range c.All() {
 		if p.ID == 0 || p.ID > maxPortID || seen[p.ID] {
 			return portError(c, p, ErrPortID)
 		}
@@ -51,6 +51,11 @@ func validate(c *Config) error {
 		}
 		if err := validatePort(c, p); err != nil {
 			return portError(c, p, err)
+		}
+	}
+	for i := 1; i < len(c.Shared); i++ {
+		if c.Shared[i-1].ID > c.Shared[i].ID {
+			return portError(c, c.Shared[i], fmt.Errorf("%w: shared ports do not ascend", ErrPortID))
 		}
 	}
 	if c.Kind == External && external != 1 {
