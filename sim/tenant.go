@@ -7,6 +7,7 @@ import (
 
 	"github.com/hnsim/hnsim/sim/fabric"
 	"github.com/hnsim/hnsim/sim/sdn"
+	"github.com/hnsim/hnsim/sim/slb"
 	"github.com/hnsim/hnsim/sim/wire"
 )
 
@@ -63,6 +64,10 @@ func (w *World) tenants() *tenancy {
 		t.ctl = sdn.New(w.applyModel)
 		t.probes = newProber(w)
 		t.compiler.Healthy = t.probes.healthy
+		// The message of a multiplexer to the hosts is no packet of the model's.
+		t.compiler.Redirect = func(now int64, r slb.Redirect) {
+			w.Loop().PostFunc(now, "sdn/redirect", func(now int64) { t.compiler.Learn(now, r) })
+		}
 		w.tenancy = t
 	}
 	return w.tenancy
@@ -221,6 +226,15 @@ func (w *World) SetMux(name string, up bool) error {
 		}
 	}
 	return fmt.Errorf("no multiplexer %q", name)
+}
+
+// TenantError is the first failure to follow a health probe, nil if there was
+// none: hosts and multiplexers are then not what the documents say.
+func (w *World) TenantError() error {
+	if w.tenancy == nil {
+		return nil
+	}
+	return w.tenancy.probes.failed
 }
 
 // ApplyTenants makes the fabric what the controller's documents say.

@@ -3,7 +3,9 @@ package sim
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/hnsim/hnsim/sim/fabric"
@@ -21,6 +23,9 @@ func routeTo(a sdn.Announcement) ipstack.Route {
 type prober struct {
 	w     *World
 	tasks map[string]*probing
+	// failed is the first plan for a new state of health that could not be carried
+	// out. Nobody waits for it, so it is kept (World.TenantError).
+	failed error
 }
 
 // probing is one probe of one address.
@@ -55,10 +60,10 @@ func (p *prober) set(tasks []sdn.ProbeTask) {
 		p.tasks[t.Key] = n
 		n.arm()
 	}
-	for key, t := range p.tasks { // order means nothing: they only end
-		if !keep[key] {
+	for _, key := range slices.Sorted(maps.Keys(p.tasks)) { // in order: resets are packets
+		if t := p.tasks[key]; !keep[key] {
 			t.timer.Stop()
-			t.conn = nil
+			t.drop(p.w.Loop().Now())
 			delete(p.tasks, key)
 		}
 	}
@@ -74,9 +79,7 @@ func (t *probing) send(now int64) {
 		return
 	}
 	t.arm()
-	if c := t.conn; c != nil {
-		t.conn = nil
-		c.Abort(now)
+	if t.drop(now) {
 		t.result(now, false)
 	}
 	host := t.p.w.Physical(t.task.Host)
@@ -92,6 +95,17 @@ func (t *probing) send(now int64) {
 		return
 	}
 	t.conn = c
+}
+
+// drop ends a probe that is under way, if one is.
+func (t *probing) drop(now int64) bool {
+	c := t.conn
+	if c == nil {
+		return false
+	}
+	t.conn = nil
+	c.Abort(now)
+	return true
 }
 
 // event follows the probe's connection.
@@ -141,6 +155,9 @@ func (t *probing) result(now int64, ok bool) {
 	t.up = ok
 	// Not from within the stack that brought the answer.
 	t.p.w.Loop().PostFunc(now, "sdn/health", func(int64) {
-		_ = t.p.w.ApplyTenants() // the documents were accepted, and health cannot contradict them
+		// The documents were accepted, and health should not contradict them.
+		if err := t.p.w.ApplyTenants(); err != nil && t.p.failed == nil {
+			t.p.failed = fmt.Errorf("health of %s: %w", t.task.Key, err)
+		}
 	})
 }

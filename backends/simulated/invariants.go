@@ -15,6 +15,7 @@ const (
 	checksumInvariant  = "checksums valid"
 	loopInvariant      = "no forwarding loop"
 	isolationInvariant = "isolated networks"
+	policyInvariant    = "tenant policy carried out"
 )
 
 // maxViolations bounds the list: one cause often shows in every packet.
@@ -77,6 +78,9 @@ func (r *recorder) decoder(n *fabric.NIC) wire.Decoder {
 // invariant. Counters are compared now, the rest was when it happened.
 func (w *world) Invariants() []string {
 	out := append([]string(nil), w.rec.violations...)
+	if err := w.sim.TenantError(); err != nil {
+		out = append(out, fmt.Sprintf("%s: %v", policyInvariant, err))
+	}
 	if w.rec.runaway {
 		return out // frames were thrown away: no balance can hold
 	}

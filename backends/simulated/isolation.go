@@ -3,6 +3,7 @@ package simulated
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/sim"
@@ -190,7 +191,26 @@ func (r *recorder) checkTenants(c fabric.Crossing) {
 	if from == 0 || to == 0 || from == to || r.w.sim.Controller().SameNetwork(from, to) {
 		return
 	}
+	if r.virtualSource(c.Left) {
+		return // from virtual address to virtual address, as hosts may do (rule SDN-14)
+	}
 	r.violation(isolationInvariant, "host %s: a machine of VSID %d reaches VSID %d of another network: %s", c.Host, from, to, wire.Summary(c.Left))
+}
+
+// virtualSource reports whether a packet, or the one inside it, comes from a
+// virtual address of the controller's.
+func (r *recorder) virtualSource(frame []byte) bool {
+	var m wire.Meta
+	wire.Parse(frame, &m)
+	if t, ok := tunnelOf(frame, &m); ok {
+		frame = frame[t.Inner:t.End]
+		wire.Parse(frame, &m)
+	}
+	if !m.IsIP() {
+		return false
+	}
+	_, found := slices.BinarySearchFunc(r.w.sim.Controller().Model().Virtual(), m.Src(frame), netip.Addr.Compare)
+	return found
 }
 
 func portZone(c fabric.Crossing, id vfp.PortID) uint32 {
@@ -207,11 +227,18 @@ func tunnelID(frame []byte) (id uint32, src, dst netip.Addr, ok bool) {
 	if !m.IsIP() {
 		return 0, src, dst, false
 	}
-	t, ok := wire.ParseNVGRE(frame, &m)
-	if m.Proto == wire.ProtoUDP && m.DstPort == wire.VXLANPort {
-		t, ok = wire.ParseVXLAN(frame, &m)
-	}
+	t, ok := tunnelOf(frame, &m)
 	return t.VNI, m.Src(frame), m.Dst(frame), ok
+}
+
+func tunnelOf(frame []byte, m *wire.Meta) (t wire.Tunnel, ok bool) {
+	switch {
+	case !m.IsIP():
+		return t, false
+	case m.Proto == wire.ProtoUDP && m.DstPort == wire.VXLANPort:
+		return wire.ParseVXLAN(frame, m)
+	}
+	return wire.ParseNVGRE(frame, m)
 }
 
 // isProvider reports whether a is a provider address of the host.

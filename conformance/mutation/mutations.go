@@ -83,6 +83,10 @@ var mutations = []Mutation{
 	{"sdn/unhealthy-machines-serve", "SDN-18", "sim/sdn/compile_slb.go", "return r.Probe == nil ||", "return true || r.Probe == nil ||"},
 	{"sdn/ports-without-policy-open", "SDN-20", "sim/sdn/compile_port.go", "Tunnelled: true, Blocked: true}", "Tunnelled: true}"},
 	{"sdn/lists-for-the-whole-nic", "SDN-19", "sim/sdn/compile_port.go", "			if !p.Appliance {\n", "			if false {\n"},
+	{"sdn/multiplexers-keep-flows-between-tenants", "SDN-14", "sim/slb/mux.go", "	e.redirect(w, to)\n", ""},
+	{"sdn/flows-redirected-before-they-are-set-up", "SDN-14", "sim/slb/mux.go", "w.Meta.TCPFlags&wire.TCPSyn != 0 {", "false {"},
+	{"sdn/redirected-flows-never-end", "SDN-14", "sim/vnet/direct.go", "	case now-v.seen >= directIdle:\n", "	case false:\n"},
+	{"sdn/meters-forget-flows-that-end", "VFP-04", "sim/vfp/port.go", "				l.state.settle(c.rule, h.packets)\n", ""},
 	{"sdn/one-lease-for-all", "SDN-15", "sim/sdn/compile_slb.go", "lo := leaseFirst + n*leasePorts", "lo := leaseFirst + 0*n*leasePorts"},
 
 	// Load balancers and routes.
@@ -152,6 +156,8 @@ var mutations = []Mutation{
 
 	// ACLs and the engine.
 	{"acl/block-ignored", "ACL-05", "sim/hns/compile_acl.go", "		r.Action = acl.Block\n", "		r.Action = acl.Allow\n"},
+	{"acl/ports-of-set-members-ignored", "ACL-33", "sim/acl/ported.go", "m.Proto == w.H.Proto && m.Port == port && ", ""},
+	{"compartment/starts-without-its-network", "CMP-07", "sim/hns/attach.go", "if err := t.startable(n); err != nil {", "if err := t.startable(n); false && err != nil {"},
 	{"acl/direction-ignored", "ACL-02", "sim/hns/compile_acl.go", "		return vfp.In\n", "		return vfp.Out\n"},
 	{"acl/any-acl-means-deny-lost", "D-11", "sim/hns/compile_acl.go", "AnyMeansDeny:    k.ACLAnyMeansDeny,", "AnyMeansDeny:    false,"},
 	{"acl/pass-decides", "ACL-30", "sim/acl/compile.go", "		r.Action = vfp.Allow{}\n	}", "		r.Action, r.Terminating = vfp.Allow{}, true\n	}"},

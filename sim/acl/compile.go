@@ -337,17 +337,23 @@ func (c *compiler) match(e *entry, family vfp.Family) (m vfp.Match, ok bool) {
 	m.Never = lnone || rnone
 	m.Src, m.Dst = local, remote
 	m.SrcPorts, m.DstPorts = slices.Clone(e.LocalPorts), slices.Clone(e.RemotePorts)
+	swapped := false
 	if e.Dir == vfp.In {
 		m.SrcPorts, m.DstPorts = m.DstPorts, m.SrcPorts
 		// Set names speak of source and destination, whatever the direction;
 		// the ports next to them keep their meaning.
 		sets := len(e.LocalAddrs.Sets) > 0 || len(e.RemoteAddrs.Sets) > 0
-		if !sets || c.opt.Sets == EndpointRelative {
+		if swapped = !sets || c.opt.Sets == EndpointRelative; swapped {
 			m.Src, m.Dst = remote, local
 		}
 	}
+	src, dst := &e.LocalAddrs, &e.RemoteAddrs
+	if swapped {
+		src, dst = dst, src
+	}
+	m.Func, m.Note = portedFunc(src, dst)
 	if c.tunnel {
-		m.Func, m.Note = tunnelled, "VXLAN"
+		m.Func, m.Note = both(m.Func, tunnelled), "VXLAN"
 	}
 	return m, true
 }
@@ -361,20 +367,27 @@ func tunnelled(w *vfp.Walk) bool {
 	return w.VNI != 0
 }
 
-// narrow keeps the prefixes of one family. ok is false when the field names
+// narrow keeps the prefixes of one family, those of members with a port among
+// them. ok is false when the field names
 // addresses, but none of the family; never is true for an empty set.
 func narrow(a AddressSet, family vfp.Family) (list []netip.Prefix, ok, never bool) {
 	if a.any() {
 		return nil, true, false
 	}
-	if len(a.Prefixes) == 0 {
+	if len(a.Prefixes) == 0 && len(a.Ported) == 0 {
 		return nil, true, true
 	}
-	for _, p := range a.Prefixes {
+	add := func(p netip.Prefix) {
 		p = unmap(p)
 		if p.Addr().Is4() == (family == vfp.IPv4) {
 			list = append(list, p.Masked())
 		}
+	}
+	for _, p := range a.Prefixes {
+		add(p)
+	}
+	for _, m := range a.Ported {
+		add(m.Prefix)
 	}
 	return list, len(list) > 0, false
 }

@@ -52,17 +52,26 @@ const (
 
 // AddressSet is an address field. The zero value is the empty field, which
 // means any address. Sets lists the names of the IP sets the field referred
-// to; their members are already in Prefixes. A field that names sets but has
-// no prefix matches nothing (rule ACL-33).
+// to; their members are already in Prefixes and Ported. A field that names sets
+// but has no member matches nothing (rule ACL-33).
 type AddressSet struct {
 	Any      bool // any address, whatever the other fields say
 	Prefixes []netip.Prefix
+	Ported   []Member
 	Sets     []string
+}
+
+// Member is a member of an IP set that is there for one port of one protocol:
+// the port beside the address, on the same side of the packet.
+type Member struct {
+	Prefix netip.Prefix
+	Proto  uint8
+	Port   uint16 // 0 for protocols without ports
 }
 
 // any reports whether the field puts no condition on the address.
 func (a AddressSet) any() bool {
-	return a.Any || len(a.Prefixes) == 0 && len(a.Sets) == 0
+	return a.Any || len(a.Prefixes) == 0 && len(a.Ported) == 0 && len(a.Sets) == 0
 }
 
 // Rule is one ACL of an endpoint. Local is the endpoint and Remote the peer in
@@ -161,6 +170,11 @@ func (r *Rule) check() error {
 		for _, p := range set.Prefixes {
 			if !p.IsValid() {
 				return fmt.Errorf("%w: %s", ErrPrefix, p)
+			}
+		}
+		for _, m := range set.Ported {
+			if !m.Prefix.IsValid() {
+				return fmt.Errorf("%w: %s", ErrPrefix, m.Prefix)
 			}
 		}
 	}

@@ -92,6 +92,8 @@ type Knobs struct {
 	TCPTimeWait    time.Duration
 	HostNetworking string // "refuse" or "accept"
 
+	ContainerRestart string // "attach" or "fail"
+
 	// Control plane.
 	V1ErrorForm          string // "envelope" or "hresult"
 	AddressInUse         Code

@@ -191,6 +191,8 @@ var knobDefs = []knobDef{
 		"how long a Windows kernel remembers a connection that it closed first; a process-isolated compartment lives as long"},
 	{"hostNetworking", func(k *Knobs) any { return &k.HostNetworking }, []string{"refuse", "accept"}, always("refuse"), "CMP-11",
 		"a container in a namespace of the host's own compartment"},
+	{"containerRestart", func(k *Knobs) any { return &k.ContainerRestart }, []string{"attach", "fail"}, always("attach"), "CMP-07 B-50",
+		"a container in a namespace whose last container stopped: it gets the endpoints, or fails as reported of Windows Server 2019"},
 
 	{"v1ErrorForm", func(k *Knobs) any { return &k.V1ErrorForm }, []string{"envelope", "hresult"}, always("envelope"), "A23 D.4",
 		"failures of HNSCall: S_OK with Success false, or a negative HRESULT"},

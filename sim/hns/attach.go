@@ -52,12 +52,31 @@ func (t *tx) startContainer(n *Namespace, container string, isolation Isolation)
 			return err
 		}
 	}
+	if err := t.startable(n); err != nil {
+		return err
+	}
 	ns := t.editNamespace(n)
 	ns.Containers = append(ns.Containers, Container{container, isolation})
 	if ns.Compartment == 0 {
 		ns.Compartment, ns.CompartmentGUID = t.newCompartment(), t.next.counters.guid()
 	}
 	t.settleAll(ns)
+	return nil
+}
+
+// startable refuses the first container of a namespace whose endpoints cannot be
+// attached: there is no compartment without their interfaces (rule CMP-07). The
+// runtime learns no more than this code, whatever the cause is (B-50).
+func (t *tx) startable(n *Namespace) error {
+	if len(n.Containers) > 0 {
+		return nil // attached already
+	}
+	for _, id := range n.Endpoints {
+		e := t.next.EndpointByID(id)
+		if t.next.NetworkByNum(e.Network).Degraded || e.State == hcn.EndpointDetached && t.knobs().ContainerRestart == "fail" {
+			return hcn.Errorf(hcn.ErrNamespaceAttachFailed, "namespace %s", n.Doc.ID)
+		}
+	}
 	return nil
 }
 

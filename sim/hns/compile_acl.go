@@ -2,7 +2,6 @@ package hns
 
 import (
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -84,7 +83,7 @@ func aclLists(n *Network, e *Endpoint) (l acl.Lists, err error) {
 }
 
 // aclRules translates the policies of one type.
-func aclRules(policies []hcn.Policy, of hcn.PolicyType, prefix string, sets map[string][]netip.Prefix) ([]acl.Rule, error) {
+func aclRules(policies []hcn.Policy, of hcn.PolicyType, prefix string, sets map[string]acl.AddressSet) ([]acl.Rule, error) {
 	var rules []acl.Rule
 	for i, p := range hcn.FindPolicies(policies, of) {
 		a, err := hcn.DecodeSettings[hcn.ACLSettings](p)
@@ -105,42 +104,49 @@ func aclRules(policies []hcn.Policy, of hcn.PolicyType, prefix string, sets map[
 
 // setsOf are the IP sets of a network by id, nested ones resolved (rule
 // ACL-33).
-func setsOf(n *Network) map[string][]netip.Prefix {
+func setsOf(n *Network) map[string]acl.AddressSet {
 	byID := map[string]hcn.SetPolicySettings{}
 	for _, p := range hcn.FindPolicies(n.Doc.Policies, hcn.PolicySetPolicy) {
 		if s, err := hcn.DecodeSettings[hcn.SetPolicySettings](p); err == nil {
 			byID[s.ID] = s
 		}
 	}
-	out := make(map[string][]netip.Prefix, len(byID))
+	out := make(map[string]acl.AddressSet, len(byID))
 	for id := range byID {
-		out[id] = membersOf(byID, id, map[string]bool{})
+		var s acl.AddressSet
+		addMembers(&s, byID, id, map[string]bool{})
+		out[id] = s
 	}
 	return out
 }
 
-// membersOf collects the addresses of a set and of the sets in it, each set
+// addMembers adds the members of a set and of the sets in it to s, each set
 // once: a set that contains itself, directly or through others, adds nothing to
 // itself. seen has the sets that have been visited on behalf of the first one, so
 // that the members of a set depend on no other set's turn.
-func membersOf(byID map[string]hcn.SetPolicySettings, id string, seen map[string]bool) []netip.Prefix {
-	s, known := byID[id]
+func addMembers(s *acl.AddressSet, byID map[string]hcn.SetPolicySettings, id string, seen map[string]bool) {
+	set, known := byID[id]
 	if !known || seen[id] {
-		return nil
+		return
 	}
 	seen[id] = true
-	var out []netip.Prefix
-	for _, v := range fields(s.Values) {
-		if s.Type == hcn.NestedIPSet {
-			out = append(out, membersOf(byID, v, seen)...)
-			continue
+	if set.Type == hcn.NestedIPSet {
+		for _, v := range fields(set.Values) {
+			addMembers(s, byID, v, seen)
 		}
-		// A member may be "ip,protocol:port"; the address part decides here.
-		if p, err := prefixes([]string{v}); err == nil {
-			out = append(out, p...)
+		return
+	}
+	members, err := hcn.ParseSetValues(set.Values)
+	if err != nil {
+		return // refused when the set was made
+	}
+	for _, m := range members {
+		if m.Proto == 0 {
+			s.Prefixes = append(s.Prefixes, m.Prefix)
+		} else {
+			s.Ported = append(s.Ported, acl.Member{Prefix: m.Prefix, Proto: uint8(m.Proto), Port: m.Port})
 		}
 	}
-	return out
 }
 
 func fields(list string) []string {
@@ -154,7 +160,7 @@ func fields(list string) []string {
 }
 
 // aclRule translates one ACL (rules ACL-01, ACL-02).
-func aclRule(a hcn.ACLSettings, sets map[string][]netip.Prefix) (acl.Rule, error) {
+func aclRule(a hcn.ACLSettings, sets map[string]acl.AddressSet) (acl.Rule, error) {
 	r := acl.Rule{ID: a.ID, Priority: a.Priority}
 	switch a.Action {
 	case hcn.Block:
@@ -198,12 +204,13 @@ func badACL(field, found string) error {
 	return &hcn.Error{Code: hcn.ErrInvalidPolicy, Path: field, Found: found}
 }
 
-func aclAddrs(field, list string, sets map[string][]netip.Prefix) (acl.AddressSet, error) {
+func aclAddrs(field, list string, sets map[string]acl.AddressSet) (acl.AddressSet, error) {
 	var s acl.AddressSet
 	for _, f := range fields(list) {
 		if members, ok := sets[f]; ok {
 			s.Sets = append(s.Sets, f)
-			s.Prefixes = append(s.Prefixes, members...)
+			s.Prefixes = append(s.Prefixes, members.Prefixes...)
+			s.Ported = append(s.Ported, members.Ported...)
 			continue
 		}
 		ps, err := prefixes([]string{f})

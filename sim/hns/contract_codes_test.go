@@ -79,6 +79,12 @@ var producers = []condition{
 		return h.modify(NetworkKind, n, "Subnet", "Remove", `{"Subnets":[{"IpAddressPrefix":"10.244.1.0/24"}]}`)
 	}, hcn.ErrEntityHasReferences},
 	{"D.1-2d", "", nil, endpointOn(natDoc, withPolicies("a", portMapping(6, 0, 8080))), hcn.ErrInvalidInternalPort},
+	{"D.1-2e", "", nil, func(h *host) error {
+		ns := h.namespace(hcn.HostNamespace)
+		h.must(h.join(ns, h.endpoint(h.network(bridgeDoc), plainEndpoint)))
+		h.must(h.SetAdapterPresent("Ethernet", false))
+		return h.StartContainer(ns, "c1", "")
+	}, hcn.ErrNamespaceAttachFailed},
 	{"D.1-2f", "", nil, endpointOn(bridgeDoc, withAddress("10.244.1.1")), hcn.ErrAddrInvalidOrReserved},
 	{"D.1-30", hcn.WS2019, nil, endpointOn(bridgeDoc, `{"IpConfigurations":[{"IpAddress":"10.244.1.7","PrefixLength":32}]}`), hcn.ErrInvalidPrefix},
 	{"D.1-32", "", nil, func(h *host) error {
@@ -125,7 +131,6 @@ var neverProduced = map[string]string{
 	"ErrLayerAlreadyExists":        "layers have no names that a document could repeat",
 	"ErrRegkeyFailure":             "the model keeps nothing in a registry",
 	"ErrEndpointSharingDisabled":   "no published document switches sharing off; a second container shares (state 3)",
-	"ErrNamespaceAttachFailed":     "a failure of the guest's agent; namespaces of guests are documents here",
 	"ErrEndpointNotLocal":          "requests about remote endpoints get 0x803b000f, which D.3-33 documents",
 	"ErrGCNModuleNotFound":         "answered inside a guest",
 	"ErrGCNNoRequestHandlers":      "answered inside a guest",

@@ -24,7 +24,7 @@ func TestSetsThatContainEachOtherHaveTheSameMembers(t *testing.T) {
 	for range 64 { // a map's order is another one every time
 		sets := setsOf(n)
 		for _, id := range []string{"a", "b"} {
-			got := slices.SortedFunc(slices.Values(sets[id]), func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
+			got := slices.SortedFunc(slices.Values(sets[id].Prefixes), func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
 			if !slices.Equal(got, want) {
 				t.Fatalf("set %s has %v, expected %v", id, got, want)
 			}

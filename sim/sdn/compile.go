@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"github.com/hnsim/hnsim/sim/fabric"
 	"github.com/hnsim/hnsim/sim/qos"
+	"github.com/hnsim/hnsim/sim/slb"
 	"github.com/hnsim/hnsim/sim/vfp"
 	"github.com/hnsim/hnsim/sim/vnet"
 	"github.com/hnsim/hnsim/sim/vswitch"
@@ -22,7 +24,10 @@ const (
 	mgmtPort     vfp.PortID = 3
 	metadataPort vfp.PortID = 4
 	firstVMPort  vfp.PortID = 100
-	firstAgent   vfp.PortID = 10000
+	firstAgent   vfp.PortID = 10000 // also the end of the machines' ports
+	// maxSubnets have an agent each. There are numbers for those of two plans, since
+	// the old ones are forgotten when the new ones have theirs.
+	maxSubnets = 25000
 
 	// PACompartment has the provider addresses, apart from the host's own
 	// network (rule CMP-12).
@@ -48,21 +53,26 @@ type Compiler struct {
 	// Healthy says whether a machine gets new flows of rules with a probe; the
 	// key is ProbeTask.Key. nil: always.
 	Healthy func(key string) bool
+	// Redirect is told by multiplexers where a flow between virtual addresses ends;
+	// it is to call Learn when no packet is under way. nil: such flows always pass
+	// multiplexers.
+	Redirect func(now int64, r slb.Redirect)
 
-	ports   map[string]vfp.PortID // of virtual machines, by host and name
-	next    map[string]vfp.PortID
-	agents  map[uint32]vfp.PortID // by VSID
+	ports   map[string]*numbers // of virtual machines, by host
+	agents  *numbers            // by VSID
 	leases  map[leaseKey]int
 	pools   map[poolKey]*vfp.NATPool
 	inUse   map[poolKey]bool
 	leased  map[leaseKey]bool
 	shapers map[string]*qos.Shaper
+	shaped  map[string]bool              // limits of this plan
+	directs map[netip.Addr]*vnet.Directs // by provider address
 }
 
 // NewCompiler makes a compiler without memory.
 func NewCompiler(o Options) *Compiler {
-	return &Compiler{Options: o, ports: map[string]vfp.PortID{}, next: map[string]vfp.PortID{}, agents: map[uint32]vfp.PortID{},
-		leases: map[leaseKey]int{}, pools: map[poolKey]*vfp.NATPool{}, shapers: map[string]*qos.Shaper{}}
+	return &Compiler{Options: o, ports: map[string]*numbers{}, agents: newNumbers(firstAgent, firstAgent+2*maxSubnets),
+		leases: map[leaseKey]int{}, pools: map[poolKey]*vfp.NATPool{}, shapers: map[string]*qos.Shaper{}, directs: map[netip.Addr]*vnet.Directs{}}
 }
 
 // place is where an interface's machine runs.
@@ -79,12 +89,20 @@ type compilation struct {
 	inv    *Inventory
 	places map[*Interface]place
 	plan   *Plan
+	// virtual are all virtual addresses, ascending and as a set.
+	virtual    []netip.Addr
+	virtualSet map[netip.Addr]bool
+	eastWest   map[string]map[vnet.Machine]vfp.PortID // machines as a host sees them
 }
 
 // Compile makes the plan for a model.
 func (c *Compiler) Compile(m *Model, inv *Inventory) (*Plan, error) {
-	k := &compilation{c: c, m: m, inv: inv, places: map[*Interface]place{}, plan: &Plan{Hosts: map[string]*fabric.HostProgram{}}}
-	c.inUse, c.leased = map[poolKey]bool{}, map[leaseKey]bool{}
+	k := &compilation{c: c, m: m, inv: inv, places: map[*Interface]place{}, plan: &Plan{Hosts: map[string]*fabric.HostProgram{}},
+		virtual: m.Virtual(), virtualSet: map[netip.Addr]bool{}, eastWest: map[string]map[vnet.Machine]vfp.PortID{}}
+	for _, a := range k.virtual {
+		k.virtualSet[a] = true
+	}
+	c.inUse, c.leased, c.shaped = map[poolKey]bool{}, map[leaseKey]bool{}, map[string]bool{}
 	for i := range inv.Hosts {
 		if err := k.locate(&inv.Hosts[i]); err != nil {
 			return nil, err
@@ -104,7 +122,7 @@ func (c *Compiler) Compile(m *Model, inv *Inventory) (*Plan, error) {
 		k.plan.Hosts[inv.Muxes[i].Name] = k.mux(&inv.Muxes[i])
 	}
 	k.announce()
-	c.forget()
+	k.forget()
 	return k.plan, nil
 }
 
@@ -117,13 +135,14 @@ func (k *compilation) locate(h *HostInfo) error {
 			}
 		}
 	}
+	if k.c.ports[h.Name] == nil {
+		k.c.ports[h.Name] = newNumbers(firstVMPort, firstAgent)
+	}
 	for _, vm := range h.VMs {
-		key := h.Name + "/" + vm.Name
-		if k.c.ports[key] == 0 {
-			k.c.ports[key] = firstVMPort + k.c.next[h.Name]
-			k.c.next[h.Name]++
+		id, ok := k.c.ports[h.Name].get(vm.Name)
+		if !ok {
+			return conflict("", "host %s has no port left: it takes %d machines at most", h.Name, firstAgent-firstVMPort)
 		}
-		id := k.c.ports[key]
 		for _, n := range k.m.NICs {
 			if n.MAC == vm.MAC && len(h.PAs) > 0 {
 				k.places[n] = place{h, id, h.PAs[int(id)%len(h.PAs)].Addr()}
@@ -144,11 +163,10 @@ func (k *compilation) nicOf(mac wire.MAC) *Interface {
 }
 
 // agent is the port of the host agent in a subnet: the same on every host.
+// numberSubnets has made sure that there are enough.
 func (c *Compiler) agent(vsid uint32) vfp.PortID {
-	if c.agents[vsid] == 0 {
-		c.agents[vsid] = firstAgent + vfp.PortID(len(c.agents))
-	}
-	return c.agents[vsid]
+	id, _ := c.agents.get(strconv.FormatUint(uint64(vsid), 10))
+	return id
 }
 
 func agentCompartment(port vfp.PortID) uint32 { return firstCompartment + uint32(port-firstAgent) }

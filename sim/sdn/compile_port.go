@@ -23,7 +23,7 @@ const (
 // vmPort makes a machine's port. It stays blocked as long as there is no policy
 // for it: no interface with its MAC, no ACL, no server (rules SDN-20, ACL-40).
 func (k *compilation) vmPort(h *HostInfo, vm VM, nets map[*VirtualNetwork]*vnet.Network) (vswitch.PortConfig, *vnet.Port, error) {
-	id := k.c.ports[h.Name+"/"+vm.Name]
+	id, _ := k.c.ports[h.Name].get(vm.Name) // locate has given it
 	pc := vswitch.PortConfig{ID: id, Name: vm.Name, Kind: vswitch.EndpointPort, MAC: vm.MAC, Tunnelled: true, Blocked: true}
 	n := k.nicOf(vm.MAC)
 	at := k.places[n]
@@ -44,6 +44,7 @@ func (k *compilation) vmPort(h *HostInfo, vm VM, nets map[*VirtualNetwork]*vnet.
 		}
 	}
 	p.Mirrors = k.mirrors(n, h)
+	p.EastWest = vnet.EastWest{Flows: k.c.directsOf(at.pa), Virtual: k.virtualSet, Machines: k.machinesSeenBy(h)}
 	layers := net.PortLayers(p)
 	for _, side := range []struct {
 		name     string
@@ -209,6 +210,7 @@ func (k *compilation) shaper(key string, mbps int) vswitch.Shaper {
 		return nil
 	}
 	rate := uint64(mbps) * 1000000 / 8
+	k.c.shaped[key] = true
 	s := k.c.shapers[key]
 	switch {
 	case s == nil:

@@ -110,21 +110,6 @@ func (c *Compiler) pool(key poolKey) (*vfp.NATPool, error) {
 	return p, nil
 }
 
-// forget drops what the plan does not need any more.
-func (c *Compiler) forget() {
-	for key, p := range c.pools {
-		if !c.inUse[key] {
-			p.Close()
-			delete(c.pools, key)
-		}
-	}
-	for key := range c.leases {
-		if !c.leased[key] {
-			delete(c.leases, key)
-		}
-	}
-}
-
 // probeKey names a probe of an address.
 func probeKey(p *Probe, ip *IPConfig) string { return p.Path + " " + ip.Path }
 
@@ -231,7 +216,7 @@ func (k *compilation) machine(ip *IPConfig) (slb.Machine, bool) {
 
 // muxConfig is what every MUX knows.
 func (k *compilation) muxConfig() slb.Mux {
-	m := slb.Mux{OuterTTL: k.c.Options.OuterTTL, VIPs: k.vips()}
+	m := slb.Mux{OuterTTL: k.c.Options.OuterTTL, VIPs: k.virtual}
 	for _, l := range k.m.Balancers {
 		for i := range l.Rules {
 			m.Services = append(m.Services, k.muxServices(&l.Rules[i])...)
@@ -300,34 +285,10 @@ func (k *compilation) muxServices(r *BalancingRule) []slb.MuxService {
 	return out
 }
 
-// vips are all virtual addresses, each once, ascending.
-func (k *compilation) vips() []netip.Addr {
-	var out []netip.Addr
-	for _, l := range k.m.Balancers {
-		for _, r := range l.Rules {
-			out = append(out, r.VIPs...)
-		}
-		for _, r := range l.Inbound {
-			out = append(out, r.VIPs...)
-		}
-		for _, r := range l.Outbound {
-			out = append(out, r.VIPs...)
-		}
-	}
-	for _, n := range k.m.NICs {
-		for _, c := range n.IPs {
-			if c.Public != nil {
-				out = append(out, c.Public.Addr)
-			}
-		}
-	}
-	slices.SortFunc(out, netip.Addr.Compare)
-	return slices.Compact(out)
-}
-
 // mux makes the program of a multiplexer.
 func (k *compilation) mux(x *MuxInfo) *fabric.HostProgram {
 	cfg := k.muxConfig()
+	cfg.Redirect = k.c.Redirect
 	cfg.PA = x.Addrs[0].Addr()
 	return &fabric.HostProgram{
 		Switches: []fabric.SwitchProgram{{Uplink: x.Adapter, Wire: wirePort, Config: vswitch.Config{
@@ -342,14 +303,13 @@ func (k *compilation) mux(x *MuxInfo) *fabric.HostProgram {
 
 // announce lists the routes to the virtual addresses and the probes.
 func (k *compilation) announce() {
-	vips := k.vips()
 	for _, m := range k.m.Muxes {
 		i := slices.IndexFunc(k.inv.Muxes, func(x MuxInfo) bool { return x.Name == m.Machine })
 		if i < 0 || k.inv.Muxes[i].Down {
 			continue
 		}
 		for _, r := range m.Routers {
-			for _, v := range vips {
+			for _, v := range k.virtual {
 				k.plan.Routes = append(k.plan.Routes, Announcement{Router: r, VIP: v, Via: k.inv.Muxes[i].Addrs[0].Addr()})
 			}
 		}

@@ -12,8 +12,8 @@
 // where. It changes nothing itself: whoever owns the fabric carries out its
 // Plan. A document that does not fit leaves everything as it was.
 //
-// Not modelled: gateways and virtualGateways, the direct path between hosts
-// that multiplexers arrange for flows between virtual addresses (SDN-14), QoS of logical networks, nested
-// credentials and certificates, the controller's own replicas. Members of
-// documents that it does not use are kept and shown.
+// Not modelled: gateways and virtualGateways, which the contract does not list
+// (README.md), QoS of logical networks, nested credentials and certificates, the
+// controller's own replicas. Members of documents that it does not use are kept
+// and shown.
 package sdn

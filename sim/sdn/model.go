@@ -316,7 +316,11 @@ func (b *builder) children(path string, v value, name string, read func(path str
 // free ones from 4096, in order of making.
 func (b *builder) numberSubnets() {
 	used := map[uint32]bool{}
+	count := 0
 	for _, n := range b.m.Networks {
+		if count += len(n.Subnets); count > maxSubnets {
+			b.r.fail(&Error{Status: statusConflict, Code: CodeConflict, Resource: n.Path, Detail: "more than " + strconv.Itoa(maxSubnets) + " subnets"})
+		}
 		for _, s := range n.Subnets {
 			if s.VSID == 0 {
 				continue
@@ -374,6 +378,31 @@ func (b *builder) check() {
 
 func ipPath(i int) string {
 	return "properties.ipConfigurations[" + strconv.Itoa(i) + "].properties.privateIPAddress"
+}
+
+// Virtual are all virtual addresses, each once, ascending.
+func (m *Model) Virtual() []netip.Addr {
+	var out []netip.Addr
+	for _, l := range m.Balancers {
+		for _, r := range l.Rules {
+			out = append(out, r.VIPs...)
+		}
+		for _, r := range l.Inbound {
+			out = append(out, r.VIPs...)
+		}
+		for _, r := range l.Outbound {
+			out = append(out, r.VIPs...)
+		}
+	}
+	for _, n := range m.NICs {
+		for _, c := range n.IPs {
+			if c.Public != nil {
+				out = append(out, c.Public.Addr)
+			}
+		}
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return slices.Compact(out)
 }
 
 // HasServer reports whether the controller manages a physical host.

@@ -49,6 +49,17 @@ type Mux struct {
 	Services []MuxService
 	Owners   []MuxOwner
 	VIPs     []netip.Addr // all that it announces; what nobody has there is dropped
+	// Redirect, if set, is told where a flow between two machines behind virtual
+	// addresses ends, once it has been set up: their hosts need no multiplexer for
+	// the rest of it (rule SDN-14). It is called while a packet is under way.
+	Redirect func(now int64, r Redirect)
+}
+
+// Redirect says which machines a flow between virtual addresses joins.
+type Redirect struct {
+	Proto    uint8
+	Src, Dst netip.AddrPort // of the side that began
+	From, To Machine
 }
 
 // Priorities of the MUX's layers and groups.
@@ -64,7 +75,7 @@ const (
 // the answer need not come back this way (rule SDN-14). The machine is known by
 // its MAC, which is unique, from the first layer to the second.
 func MuxLayers(m Mux) []vfp.Layer {
-	enc := &muxEncap{m: m, by: map[wire.MAC]Machine{}}
+	enc := &muxEncap{m: m, by: map[wire.MAC]Machine{}, owners: map[netip.Addr][]MuxOwner{}, services: map[key]bool{}}
 	if enc.m.OuterTTL == 0 {
 		enc.m.OuterTTL = 128
 	}
@@ -77,10 +88,12 @@ func MuxLayers(m Mux) []vfp.Layer {
 		service.Rules = append(service.Rules, m.Services[i].rule())
 		enc.know(m.Services[i].Machines...)
 		enc.know(m.Services[i].Draining...)
+		enc.services[key{m.Services[i].VIP, m.Services[i].Proto, m.Services[i].Port}] = true
 	}
 	for i := range m.Owners {
 		service.Rules = append(service.Rules, m.Owners[i].rule())
 		enc.know(m.Owners[i].To)
+		enc.owners[m.Owners[i].VIP] = append(enc.owners[m.Owners[i].VIP], m.Owners[i])
 	}
 	service.Rules = append(service.Rules, vfp.Rule{ID: "LB_NOBODY", Priority: prioNobody, Match: vfp.Match{Dst: nobody, Never: len(nobody) == 0},
 		Action: vfp.Block{Reason: vfp.DropNoMapping}, Terminating: true, Cite: "SDN-13"})
@@ -142,6 +155,10 @@ func (a *muxPick) Apply(w *vfp.Walk) vfp.Outcome {
 type muxEncap struct {
 	m  Mux
 	by map[wire.MAC]Machine
+	// Who speaks for a virtual address: a service's port has many machines, the
+	// rest one.
+	owners   map[netip.Addr][]MuxOwner
+	services map[key]bool
 }
 
 func (e *muxEncap) know(ms ...Machine) {
@@ -159,6 +176,7 @@ func (*muxEncap) Name() string { return "encap" }
 
 func (e *muxEncap) Apply(w *vfp.Walk) vfp.Outcome {
 	to := e.by[w.H.EthDst]
+	e.redirect(w, to)
 	hash := w.H.FlowHash()
 	w.Encap = vfp.Encap{Kind: to.Kind, Src: e.m.PA, Dst: to.PA, VNI: to.VSID, TTL: e.m.OuterTTL}
 	if to.Kind == vfp.NVGRE {
@@ -168,4 +186,34 @@ func (e *muxEncap) Apply(w *vfp.Walk) vfp.Outcome {
 	}
 	w.Fwd = vfp.Forward{Kind: vfp.ToPA}
 	return vfp.Continue
+}
+
+// redirect tells where a flow from another machine ends. A connection has been
+// set up when its machine sends something without SYN; of other flows the first
+// packet will do.
+func (e *muxEncap) redirect(w *vfp.Walk, to Machine) {
+	from, ok := e.speaker(&w.H)
+	if !ok || e.m.Redirect == nil {
+		return
+	}
+	w.NoCache = true // every packet is looked at until they come no more
+	if w.H.Proto == wire.ProtoTCP && w.Meta.TCPFlags&wire.TCPSyn != 0 {
+		return
+	}
+	e.m.Redirect(w.Now, Redirect{Proto: w.H.Proto, From: from, To: to,
+		Src: netip.AddrPortFrom(w.H.Src, w.H.SrcPort), Dst: netip.AddrPortFrom(w.H.Dst, w.H.DstPort)})
+}
+
+// speaker is the one machine that sends from the packet's source.
+func (e *muxEncap) speaker(h *vfp.Header) (Machine, bool) {
+	if h.Proto != wire.ProtoTCP && h.Proto != wire.ProtoUDP || e.services[key{h.Src, h.Proto, h.SrcPort}] {
+		return Machine{}, false
+	}
+	for _, o := range e.owners[h.Src] {
+		all := o.Ports == vfp.PortRange{}
+		if (o.Proto == 0 || o.Proto == h.Proto) && (all || h.SrcPort >= o.Ports.Lo && h.SrcPort <= o.Ports.Hi) {
+			return o.To, true
+		}
+	}
+	return Machine{}, false
 }

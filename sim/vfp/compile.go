@@ -21,6 +21,7 @@ type layer struct {
 	id       uint32       // of the layer's flows, given at adoption
 	groups   [2][]*group  // by direction
 	stateful bool         // a rule makes flows
+	metered  bool         // a rule meters
 	state    *layerState  // outlives the program
 	count    LayerCounter // packets that walked
 }
@@ -29,6 +30,8 @@ type layer struct {
 type layerState struct {
 	id   uint32
 	live int // flows
+	// settled is what the flows of metering rules had counted when they ended.
+	settled map[string]Metered
 }
 
 type group struct {
@@ -84,6 +87,7 @@ type readyGroup struct {
 	asks     []conditions
 	index    *classifier
 	stateful bool // a rule makes flows
+	metered  bool // a rule meters
 }
 
 func (g *Group) makeReady() *readyGroup {
@@ -91,7 +95,7 @@ func (g *Group) makeReady() *readyGroup {
 	for j := range g.Rules {
 		r := &g.Rules[j]
 		y.rules = append(y.rules, r)
-		y.stateful = y.stateful || r.makesFlows()
+		y.stateful, y.metered = y.stateful || r.makesFlows(), y.metered || r.metering()
 	}
 	slices.SortStableFunc(y.rules, func(a, b *Rule) int { return int(a.Priority) - int(b.Priority) })
 	for _, r := range y.rules {
@@ -120,7 +124,7 @@ func compileLayer(src *Layer) *layer {
 			y = src.Groups[i].makeReady()
 		}
 		g := &group{Group: &src.Groups[i], rules: y.rules, asks: y.asks, index: y.index, hits: make([]uint64, len(y.rules))}
-		l.stateful = l.stateful || y.stateful
+		l.stateful, l.metered = l.stateful || y.stateful, l.metered || y.metered
 		l.groups[g.Dir] = append(l.groups[g.Dir], g)
 	}
 	for _, gs := range l.groups {
@@ -129,13 +133,22 @@ func compileLayer(src *Layer) *layer {
 	return l
 }
 
-// makesFlows: translation without state could not be undone.
+// makesFlows: translation without state could not be undone, and flows are what
+// meters count with.
 func (r *Rule) makesFlows() bool {
 	if r.Stateful {
 		return true
 	}
-	_, nat := r.Action.(DynNAT)
-	return nat
+	switch r.Action.(type) {
+	case DynNAT, Meter:
+		return true
+	}
+	return false
+}
+
+func (r *Rule) metering() bool {
+	_, is := r.Action.(Meter)
+	return is
 }
 
 // find returns the index of the rule that acts on w, or -1.

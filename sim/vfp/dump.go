@@ -63,13 +63,13 @@ func (d *dumper) layer(p *Port, l *layer, now int64) {
 	d.line(1, "Packets : %d (layer flow hits %d)", l.count.Packets, l.count.FlowHits)
 	for dir, gs := range l.groups {
 		for _, g := range gs {
-			d.group(g, Dir(dir))
+			d.group(p, l, g, Dir(dir))
 		}
 	}
 	d.flows(p, l, now)
 }
 
-func (d *dumper) group(g *group, dir Dir) {
+func (d *dumper) group(p *Port, l *layer, g *group, dir Dir) {
 	d.line(1, "GROUP : %s", g.Name)
 	d.line(2, "Direction : %s", dir)
 	d.line(2, "Family : %s", g.Family)
@@ -99,6 +99,10 @@ func (d *dumper) group(g *group, dir Dir) {
 			d.line(3, "Rules : %s", r.Cite)
 		}
 		d.line(3, "Hits : %d", g.hits[i])
+		if r.metering() {
+			m := p.Metered(l.Name, r.ID)
+			d.line(3, "Metered : %d packets, %d answers", m.Forward, m.Reverse)
+		}
 	}
 }
 

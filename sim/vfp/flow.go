@@ -252,7 +252,7 @@ func (s *FlowStore) kill(id uint32) {
 	c := s.cold(id)
 	s.index.remove(c.tags[forward], id<<1|forward)
 	s.index.remove(c.tags[reverse], id<<1|reverse)
-	c.port.flowGone(c.fwd.layer)
+	c.port.flowGone(c, s.hot(id))
 	s.discard(id)
 }
 

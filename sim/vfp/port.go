@@ -128,11 +128,14 @@ func (p *Port) Close() {
 	p.adopt()
 }
 
-func (p *Port) flowGone(layerID uint32) {
+func (p *Port) flowGone(c *flowCold, h *flowHot) {
 	p.flows--
 	for _, l := range p.cur.layers {
-		if l.id == layerID {
+		if l.id == c.fwd.layer {
 			l.state.live--
+			if l.metered {
+				l.state.settle(c.rule, h.packets)
+			}
 			return
 		}
 	}

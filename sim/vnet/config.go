@@ -12,6 +12,7 @@ import (
 // Priorities of the layers in a port's pipeline. ACLs are at 200, SLB at 300.
 const (
 	MirrorPriority = 40
+	MeterPriority  = 45
 	ARPPriority    = 50
 	SourcePriority = 60
 	LayerPriority  = 400
@@ -157,12 +158,17 @@ func (n *Network) gateway(addr netip.Addr) *Subnet {
 
 // encapTo is the outer header of a packet to a host, whose inner header is h.
 func (n *Network) encapTo(h *vfp.Header, from, to netip.Addr, vsid uint32) vfp.Encap {
+	return n.encap(n.cfg.Kind, h, from, to, vsid)
+}
+
+// encap is encapTo with the encapsulation of another network.
+func (n *Network) encap(kind vfp.EncapKind, h *vfp.Header, from, to netip.Addr, vsid uint32) vfp.Encap {
 	o, hash := &n.cfg.Options, h.FlowHash()
 	e := vfp.Encap{
-		Kind: n.cfg.Kind, Src: from, Dst: to, VNI: vsid,
+		Kind: kind, Src: from, Dst: to, VNI: vsid,
 		TTL: o.OuterTTL, DF: o.OuterDF, DSCPCopy: o.DSCPCopy, ECNCopy: o.ECNCopy,
 	}
-	if n.cfg.Kind == vfp.NVGRE {
+	if kind == vfp.NVGRE {
 		e.FlowID = uint8(hash)
 		return e
 	}

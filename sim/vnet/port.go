@@ -26,6 +26,7 @@ type Port struct {
 	Sink bool
 	// Metadata is where the host's metadata service is; zero: nowhere.
 	Metadata Metadata
+	EastWest EastWest // zero: flows between virtual addresses have no short way
 }
 
 // Mirror selects packets of which an appliance gets a copy.
@@ -53,11 +54,23 @@ func (n *Network) PortLayers(p Port) []vfp.Layer {
 	if len(p.Mirrors) > 0 || p.Sink {
 		ls = append(ls, n.mirrorLayer(&p))
 	}
-	ls = append(ls, n.arpLayer(&p), sourceLayer(&p))
+	ls = append(ls, meterLayer(), n.arpLayer(&p), sourceLayer(&p))
 	if p.Metadata.Port != 0 {
 		ls = append(ls, metadataLayer(&p))
 	}
 	return append(ls, n.routeLayer(&p))
+}
+
+// meterLayer counts what the machine sends and gets, by who began (rule VFP-04).
+// It stands next to the machine: nothing behind it takes away from what is
+// delivered.
+func meterLayer() vfp.Layer {
+	meter := func(dir vfp.Dir) vfp.Group {
+		return vfp.Group{Name: "VNET_METER_GROUP_" + dir.String(), Dir: dir, Rules: []vfp.Rule{
+			{ID: "METER_" + dir.String(), Priority: 100, Action: vfp.Meter{}, Cite: "VFP-04"},
+		}}
+	}
+	return vfp.Layer{Name: "VNET_METER_LAYER", Priority: MeterPriority, Reconcile: vfp.KeepWhileRule, Groups: []vfp.Group{meter(vfp.Out), meter(vfp.In)}}
 }
 
 // AgentLayers are the layers of the host agent's port in a subnet: it reaches

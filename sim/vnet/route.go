@@ -2,7 +2,6 @@ package vnet
 
 import (
 	"net/netip"
-	"slices"
 
 	"github.com/hnsim/hnsim/sim/vfp"
 	"github.com/hnsim/hnsim/sim/wire"
@@ -16,7 +15,7 @@ func (n *Network) routeLayer(p *Port) vfp.Layer {
 		own = append(own, netip.PrefixFrom(a, a.BitLen()))
 	}
 	return vfp.Layer{Name: "VNET_ENCAP_LAYER", Priority: LayerPriority, Groups: []vfp.Group{{
-		Name: "VNET_GROUP_ENCAP_OUT", Dir: vfp.Out, Rules: []vfp.Rule{
+		Name: "VNET_GROUP_ENCAP_OUT", Dir: vfp.Out, Rules: append(n.directRules(p), []vfp.Rule{
 			{ID: "REPLICATE", Priority: 100, Match: vfp.Match{Func: toGroup, Note: "broadcast or multicast"},
 				Action: replicate{n, *p}, Terminating: true, Cite: "SDN-07"},
 			{ID: "PROVIDER", Priority: 150, Match: vfp.Match{Dst: n.cfg.Provider, Never: len(n.cfg.Provider) == 0, Func: p.speaksOutside(n), Note: "not in a tunnel"},
@@ -28,16 +27,8 @@ func (n *Network) routeLayer(p *Port) vfp.Layer {
 			{ID: "CA_ROUTE", Priority: 300, Match: vfp.Match{Func: isIP, Note: "IP"},
 				Action: routeCA{n, *p}, Terminating: true, Cite: "SDN-05"},
 			{ID: "NO_IP", Priority: 400, Action: vfp.Block{Reason: vfp.DropNoMapping}, Terminating: true, Cite: "SDN-05"},
-		},
+		}...),
 	}}}
-}
-
-// speaksOutside: the packet is about to leave as it is, by DIRECT or PUBLIC.
-func (p *Port) speaksOutside(n *Network) func(w *vfp.Walk) bool {
-	also := p.Also
-	return func(w *vfp.Walk) bool {
-		return translated(w) || n.leaves(w) && slices.Contains(also, w.H.Src)
-	}
 }
 
 // leaves: the destination is in no subnet of the network.
