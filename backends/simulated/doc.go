@@ -16,6 +16,7 @@
 //	nat.timers        icmp=30s udp=120s transient=120s established=1800s
 //	nat.sessions      how many there may be at a time                 of a host
 //	firewall.rule     enable|disable tcp:8080: what HNS added for it   of a host
+//	firewall.profile  [in=allow|block] [out=allow|block]: of the host's own sockets, of a host
 //	ports.exclude     tcp:8000-8100                                   of a host
 //	ports.dynamic     49152-50000                                     of a host
 //	socket            tcp:50005 | close tcp:50005, also what a        of a role

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hnsim/hnsim/backends"
+	"github.com/hnsim/hnsim/sim/fabric/ipstack"
 	"github.com/hnsim/hnsim/sim/hns"
 	"github.com/hnsim/hnsim/sim/vfp"
 )
@@ -208,4 +209,26 @@ func setFirewall(w *world, s backends.Setting) error {
 		})
 	}
 	return usage("firewall.rule %q: HNS has added no rule for that port", s.Value)
+}
+
+// setFirewallProfile reads "in=block out=allow"; what is not named is allowed.
+func setFirewallProfile(w *world, s backends.Setting) error {
+	nd, err := w.hostOf(s)
+	if err != nil {
+		return err
+	}
+	var p ipstack.Profile
+	for _, f := range strings.Fields(s.Value) {
+		dir, action, _ := strings.Cut(f, "=")
+		if dir != "in" && dir != "out" || action != "allow" && action != "block" {
+			return usage("firewall.profile %q: expected in=allow|block and out=allow|block", s.Value)
+		}
+		if dir == "in" {
+			p.BlockIn = action == "block"
+		} else {
+			p.BlockOut = action == "block"
+		}
+	}
+	nd.host.SetFirewallProfile(p)
+	return nil
 }

@@ -35,6 +35,7 @@ var settingTable = map[string]settingFunc{
 	"nat.sessions":     setSessions,
 	"ports.exclude":    excludePorts,
 	"firewall.rule":    setFirewall,
+	"firewall.profile": setFirewallProfile,
 	"ports.dynamic":    dynamicPorts,
 	"socket":           setSocket,
 	"outer.spoofing":   outerSetting(setOuterSpoofing),

@@ -8,9 +8,17 @@ import (
 // change adds something that alters the world under its traffic.
 func (g *generator) change() {
 	n := g.rng.IntN(100)
+	if len(g.machines) > 0 && g.chance(40) {
+		g.tenantChange()
+		return
+	}
 	switch {
 	case len(g.eps) == 0 || n < 8:
 		g.link()
+	case n < 12:
+		g.extra(pick(g, g.eps).net)
+	case n < 17:
+		g.addNewer(pick(g, g.eps))
 	case n < 45:
 		g.policyChange()
 	case n < 58:

@@ -121,7 +121,11 @@ func (g *generator) acl() string {
 
 // balancerDocument is a service; now and then a node port.
 func balancerDocument(g *generator, vip string, h *host, backends string) string {
-	fields := []string{version, `"HostComputeEndpoints":[` + backends + `]`, fmt.Sprintf(`"Flags":%d`, pick(g, []int{0, 1, 1, 1}))}
+	flags := pick(g, []int{0, 1, 1, 1})
+	if strings.Contains(vip, ":") {
+		flags |= 2 // IPv6
+	}
+	fields := []string{version, `"HostComputeEndpoints":[` + backends + `]`, fmt.Sprintf(`"Flags":%d`, flags)}
 	mapping := pick(g, []int{0, 0, 0, 1, 2, 4, 8, 16})
 	if g.chance(80) {
 		fields = append(fields, fmt.Sprintf(`"FrontendVIPs":[%q]`, vip))

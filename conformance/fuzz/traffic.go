@@ -42,6 +42,9 @@ func (g *generator) act() {
 
 // role is anybody who can send.
 func (g *generator) role() string {
+	if len(g.machines) > 0 && g.chance(45) {
+		return pick(g, g.machines).name
+	}
 	if len(g.eps) == 0 || g.chance(20) {
 		return pick(g, []string{"x", "y", pick(g, g.hosts).name})
 	}
@@ -131,8 +134,14 @@ func (g *generator) send() {
 
 func (g *generator) flow() flow {
 	f := flow{role: g.role(), proto: pick(g, []string{"udp", "udp", "tcp", "tcp", "tcp", "icmp", "proto=47", "proto=132"})}
-	dst := g.near(f.role)
-	f.peer = g.roleAt(dst)
+	var dst string
+	m := g.machineNamed(f.role)
+	if m != nil {
+		dst, f.peer = g.peerOf(m)
+	} else {
+		dst = g.near(f.role)
+		f.peer = g.roleAt(dst)
+	}
 	v6 := strings.Contains(dst, ":")
 	if f.proto == "icmp" && v6 {
 		f.proto = "icmp6"
@@ -144,6 +153,9 @@ func (g *generator) flow() flow {
 	f.dst = withPort(dst, pick(g, ports))
 	port := g.source(f.proto)
 	f.src = ":" + port
+	if m != nil {
+		f.src = withPort(m.addr, port)
+	}
 	for _, e := range g.eps {
 		src := e.addr
 		if v6 {
@@ -232,6 +244,13 @@ func (g *generator) connect() {
 	if g.chance(75) {
 		if r, addr := g.served(); r != "" {
 			role, to = r, addr
+		}
+	}
+	if len(g.machines) > 0 && g.chance(50) {
+		m := pick(g, g.machines)
+		role, to = pick(g, []string{"x", m.name, m.name}), serviceVIP+":80"
+		if addr, peer := g.peerOf(m); g.machineNamed(peer) != nil && g.chance(40) {
+			role, to = m.name, addr+":8080"
 		}
 	}
 	g.step(nil, fmt.Sprintf("? tcp %s > %s 'GET'%s timeout=2s", role, to, from))

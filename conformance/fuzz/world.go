@@ -51,6 +51,7 @@ type network struct {
 	dual   bool
 	routed bool // l2bridge with a subnet of its own, behind a host endpoint
 	eps    []*endpoint
+	sets   map[string]bool // IP sets that were added
 }
 
 type endpoint struct {
@@ -77,6 +78,8 @@ type generator struct {
 	vsid int
 	// serving are the ports that roles listen on, as "tcp :80".
 	serving map[string][]string
+	// machines are those of tenant networks, if the world has such.
+	machines []*machine
 }
 
 // Generate makes the case of a seed.
@@ -93,7 +96,16 @@ func Generate(seed uint64) *Case {
 	for range g.rng.IntN(4) {
 		g.balancer()
 	}
+	if g.chance(30) {
+		g.tenantWorld()
+	}
+	for range g.rng.IntN(3) {
+		g.extra(pick(g, pick(g, g.hosts).nets))
+	}
 	for _, e := range g.eps {
+		if g.chance(20) {
+			g.addNewer(e)
+		}
 		if g.chance(70) {
 			g.listenOn(e.name, pick(g, []string{"tcp :80", "tcp :8080", "udp :53", "tcp :53"}))
 		}
@@ -142,7 +154,7 @@ func (g *generator) knobs() {
 // topology is a router between lan and wan, a machine on each, and hosts.
 func (g *generator) topology() {
 	lines := []string{
-		"router r lan=10.127.130.1/24 lan=fd00:127::1/64 wan=203.0.113.1/24 wan=2001:db8::1/64 mac.lan=00-00-5E-00-01-01",
+		"router r lan=10.127.130.1/24 lan=fd00:127::1/64 wan=203.0.113.1/24 wan=2001:db8::1/64 pa=10.10.0.1/24 mac.lan=00-00-5E-00-01-01",
 		"external x ip=203.0.113.80/24 ip=2001:db8::80/64 segment=wan",
 		"external y ip=10.127.130.77/24 ip=fd00:127::77/64",
 	}
@@ -174,7 +186,7 @@ func (g *generator) topology() {
 // network makes a network with its endpoints.
 func (g *generator) network(h *host) {
 	g.count++
-	n := &network{host: h, name: fmt.Sprintf("n%d", g.count), kind: g.main}
+	n := &network{host: h, name: fmt.Sprintf("n%d", g.count), kind: g.main, sets: map[string]bool{}}
 	if g.chance(40) {
 		n.kind = pick(g, kinds)
 	}
@@ -281,6 +293,9 @@ func (g *generator) balancer() {
 	backends = backends[:1+g.rng.IntN(len(backends))]
 	g.count++
 	vip := fmt.Sprintf("10.96.%d.%d", h.number, 10+g.rng.IntN(4))
+	if h.nets[0].dual && g.chance(40) {
+		vip = fmt.Sprintf("fd00:96::%d", 10+g.rng.IntN(4))
+	}
 	g.vips = append(g.vips, vip)
 	name, files := g.file(balancerDocument(g, vip, h, strings.Join(backends, ",")))
 	g.step(files, fmt.Sprintf("? loadbalancer %s lb%d %s", h.name, g.count, name))

@@ -156,6 +156,7 @@ var mutations = []Mutation{
 
 	// ACLs and the engine.
 	{"acl/block-ignored", "ACL-05", "sim/hns/compile_acl.go", "		r.Action = acl.Block\n", "		r.Action = acl.Allow\n"},
+	{"nat/host-firewall-for-containers", "B-07", "sim/fabric/ipstack/output.go", "!s.profile.passes(now, p, true)", "false && !s.profile.passes(now, p, true)"},
 	{"acl/ports-of-set-members-ignored", "ACL-33", "sim/acl/ported.go", "m.Proto == w.H.Proto && m.Port == port && ", ""},
 	{"compartment/starts-without-its-network", "CMP-07", "sim/hns/attach.go", "if err := t.startable(n); err != nil {", "if err := t.startable(n); false && err != nil {"},
 	{"acl/direction-ignored", "ACL-02", "sim/hns/compile_acl.go", "		return vfp.In\n", "		return vfp.Out\n"},
@@ -165,7 +166,7 @@ var mutations = []Mutation{
 	{"acl/endpoint-before-tiers", "ACL-31", "sim/acl/compile.go", "g.Priority = uint16(rulesGroup + i)", "g.Priority = uint16(rulesGroup + len(lists) - i)"},
 	{"acl/network-rules-ignored", "ACL-32", "sim/hns/compile_acl.go", "aclRules(n.Doc.Policies, hcn.PolicyNetworkACL,", "aclRules(nil, hcn.PolicyNetworkACL,"},
 	{"acl/neighbours-blocked", "ACL-12", "sim/acl/neighbor.go", "Terminating: true, Action: vfp.Allow{}, Cite: \"ACL-12\"", "Terminating: true, Action: vfp.Block{}, Cite: \"ACL-12\""},
-	{"acl/nested-sets-not-opened", "ACL-33", "sim/hns/compile_acl.go", "			out = append(out, membersOf(byID, v, seen)...)\n", "			membersOf(byID, v, seen)\n"},
+	{"acl/nested-sets-not-opened", "ACL-33", "sim/hns/compile_acl.go", "			addMembers(s, byID, v, seen)\n", "			addMembers(s, byID, v, map[string]bool{v: true})\n"},
 	{"vswitch/subnets-not-confined", "VS-27", "sim/vswitch/forward.go", "		return !d.confined\n", "		return true\n"},
 	{"vswitch/untagged-always-allowed", "VS-27", "sim/vswitch/vlan.go", "	if v.AllowUntagged && t.vid == 0", "	if t.vid == 0"},
 	{"nat/firewall-rule-without-effect", "NAT-32", "sim/winnat/flow.go", "		if st.closed {\n", "		if false {\n"},

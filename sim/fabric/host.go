@@ -47,6 +47,8 @@ type Host struct {
 	ports *vfp.PortSpace
 	nat   *winnat.NAT
 	prog  *HostProgram
+	// profile is that of the host's firewall.
+	profile ipstack.Profile
 
 	compartments map[uint32]*Compartment
 	switches     map[string]*hostSwitch
@@ -148,7 +150,17 @@ func (h *Host) newCompartment(id uint32, ports *vfp.PortSpace) *Compartment {
 		cfg.Ports = c.ports
 	}
 	c.Stack = ipstack.New(cfg)
+	if id == HostCompartment {
+		c.Stack.SetProfile(h.profile)
+	}
 	return c
+}
+
+// SetFirewallProfile changes what the host's firewall does with the host's own
+// traffic; the profile outlives a reboot.
+func (h *Host) SetFirewallProfile(p ipstack.Profile) {
+	h.profile = p
+	h.Stack().SetProfile(p)
 }
 
 // plugNIC gives the NIC's addresses to an interface of the host that is the

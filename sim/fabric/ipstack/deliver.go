@@ -30,6 +30,8 @@ func (s *Stack) deliver(now int64, in *Interface, p *vfp.Packet) {
 		s.drop(now, "deliver", vfp.DropMalformed, p)
 	case !transportOK(p):
 		s.drop(now, "deliver", vfp.DropBadChecksum, p)
+	case !in.lo && !s.profile.passes(now, p, false):
+		s.drop(now, "deliver", vfp.DropHostFirewall, p)
 	case m.Proto == wire.ProtoTCP:
 		s.tcpInput(now, in, p)
 	case m.Proto == wire.ProtoUDP:

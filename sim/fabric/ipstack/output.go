@@ -37,6 +37,10 @@ func (s *Stack) emit(now int64, f *wire.Frame, how sending) (uint64, error) {
 	p := s.get(b, s.newID())
 	defer s.put(p)
 	p.Parse()
+	if !s.isOwn(f.IP.Dst) && !s.profile.passes(now, p, true) {
+		s.drop(now, "output", vfp.DropHostFirewall, p)
+		return p.ID, nil // the sender is not told
+	}
 	if how.plan.Sizes != nil {
 		return p.ID, s.outputPlanned(now, p, how)
 	}

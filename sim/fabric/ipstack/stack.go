@@ -79,6 +79,7 @@ type Stack struct {
 	owners  map[portClaim]*portOwner
 	echoes  []*Echo
 
+	profile  profile
 	redirect Redirector // nil: connections go where they say
 
 	// What has been forwarded lately; see ways.go.
