@@ -29,6 +29,12 @@ func TestTheIsolationOfTenantsIsWatched(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	inner.IP.Src = netip.MustParseAddr("107.105.47.70")
+	virtual, err := inner.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner.IP.Src = netip.MustParseAddr("192.168.1.1")
 	const wirePort, a, b, other vfp.PortID = 1, 100, 101, 102
 	sw := &fabric.SwitchProgram{Wire: wirePort, Uplink: "Ethernet", Config: vswitch.Config{Ports: []vswitch.PortConfig{{ID: wirePort}, {ID: a, Zone: 5001}, {ID: b, Zone: 5002}, {ID: other, Zone: 6001}}}}
 	tests := []struct {
@@ -44,6 +50,7 @@ func TestTheIsolationOfTenantsIsWatched(t *testing.T) {
 		{"a tunnel that the machine made", a, wirePort, plain, tunnel("192.168.1.9", "203.0.113.80", 6001), false},
 		{"out of a tunnel of another network", wirePort, a, tunnel("10.10.0.12", "10.10.0.11", 6001), plain, true},
 		{"out of one of its own", wirePort, a, tunnel("10.10.0.12", "10.10.0.11", 5001), plain, false},
+		{"two networks, from a virtual address (SDN-14)", a, other, plain, virtual, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -57,6 +64,11 @@ func TestTheIsolationOfTenantsIsWatched(t *testing.T) {
 			}
 			if _, err := w.SDN(ctx, backends.SDNOp{Verb: "put", Path: "/virtualNetworks/v", Body: []byte(`{"properties":{"addressSpace":{"addressPrefixes":["10.0.0.0/8"]},"subnets":[
 				{"resourceId":"s1","properties":{"addressPrefix":"10.1.0.0/16","vsid":5001}},{"resourceId":"s2","properties":{"addressPrefix":"10.2.0.0/16","vsid":5002}}]}}`)}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.SDN(ctx, backends.SDNOp{Verb: "put", Path: "/loadBalancers/lb", Body: []byte(`{"properties":{"frontendIPConfigurations":[{"resourceId":"fe","properties":{"privateIPAddress":"107.105.47.70"}}],
+				"backendAddressPools":[{"resourceId":"p","properties":{}}],"outboundNatRules":[{"resourceId":"o","properties":{"frontendIPConfigurations":[{"resourceRef":"/loadBalancers/lb/frontendIPConfigurations/fe"}],
+				"protocol":"All","backendAddressPool":{"resourceRef":"/loadBalancers/lb/backendAddressPools/p"}}}]}}`)}); err != nil {
 				t.Fatal(err)
 			}
 			w.rec.checkCrossing(fabric.Crossing{Host: "p1", Switch: sw, In: tt.in, Out: tt.out, Entered: tt.entered, Left: tt.left})

@@ -237,3 +237,46 @@ func FuzzFromDocuments(f *testing.F) {
 		}
 	})
 }
+
+const tenantWorld = `# TRY-2: two tenants with the same addresses, one with a service
+# rules: SDN-13
+
+router r pa=10.10.0.1/24 wan=203.0.113.1/24
+external x ip=203.0.113.80/24 segment=wan
+physical p1 ip=10.10.0.11/24 segment=pa
+mux m1 ip=10.10.0.21/24 segment=pa
+external web ip=192.168.1.11/24 mac=00-1D-D8-B7-01-11 on=p1
+external twin ip=192.168.1.11/24 mac=00-1D-D8-B7-02-11 on=p1
+sdn load tenants.json
+-- tenants.json --
+{"/servers/p1":{},"/virtualServers/m1":{},
+ "/accessControlLists/open":{"properties":{"aclRules":[{"resourceId":"in","properties":{"type":"Inbound","action":"Allow","priority":"100","protocol":"All"}},
+  {"resourceId":"out","properties":{"type":"Outbound","action":"Allow","priority":"100","protocol":"All"}}]}},
+ "/virtualNetworks/a":{"properties":{"addressSpace":{"addressPrefixes":["192.168.0.0/16"]},"subnets":[
+  {"resourceId":"s","properties":{"addressPrefix":"192.168.1.0/24","vsid":5001,"accessControlList":{"resourceRef":"/accessControlLists/open"}}}]}},
+ "/virtualNetworks/b":{"properties":{"addressSpace":{"addressPrefixes":["192.168.0.0/16"]},"subnets":[
+  {"resourceId":"s","properties":{"addressPrefix":"192.168.1.0/24","vsid":6001,"accessControlList":{"resourceRef":"/accessControlLists/open"}}}]}},
+ "/loadBalancers/lb":{"properties":{"frontendIPConfigurations":[{"resourceId":"fe","properties":{"privateIPAddress":"107.105.47.60"}}],"backendAddressPools":[{"resourceId":"pool","properties":{}}],
+  "loadBalancingRules":[{"resourceId":"http","properties":{"frontendIPConfigurations":[{"resourceRef":"/loadBalancers/lb/frontendIPConfigurations/fe"}],"protocol":"TCP","frontendPort":"80","backendPort":8080,
+   "backendAddressPool":{"resourceRef":"/loadBalancers/lb/backendAddressPools/pool"}}}]}},
+ "/loadBalancerMuxes/m1":{"properties":{"virtualServer":{"resourceRef":"/virtualServers/m1"},"routerConfiguration":{"localASN":1,"peerRouterConfigurations":[{"routerName":"r","routerIPAddress":"10.10.0.1","peerASN":2}]}}},
+ "/networkInterfaces/web":{"properties":{"privateMacAddress":"001DD8B70111","ipConfigurations":[{"resourceId":"ip","properties":{"privateIPAddress":"192.168.1.11","subnet":{"resourceRef":"/virtualNetworks/a/subnets/s"},
+   "loadBalancerBackendAddressPools":[{"resourceRef":"/loadBalancers/lb/backendAddressPools/pool"}]}}]}},
+ "/networkInterfaces/twin":{"properties":{"privateMacAddress":"001DD8B70211","ipConfigurations":[{"resourceId":"ip","properties":{"privateIPAddress":"192.168.1.11","subnet":{"resourceRef":"/virtualNetworks/b/subnets/s"}}}]}}}
+`
+
+func TestVirtualAddressesOfTenantsAreServices(t *testing.T) {
+	table := find(t, tenantWorld, nil, "tcp:80")
+	const vip = "107.105.47.60:80/tcp"
+	if c := table.cell("x", vip, "tcp:80"); !c.Open {
+		t.Errorf("x > %s: %+v", vip, c)
+	}
+	// Without outbound NAT the other tenant has no source for it.
+	if c := table.cell("twin", vip, "tcp:80"); c.Open || !strings.Contains(c.Why, "NoMapping") {
+		t.Errorf("twin > %s: %+v", vip, c)
+	}
+	// Who has the other's address would answer itself.
+	if c := table.cell("twin", "web", "tcp:80"); c.Open || c.Why != "the sender has that address itself" {
+		t.Errorf("twin > web: %+v", c)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/hnsim/hnsim/backends"
@@ -115,6 +116,10 @@ func (t *Table) fill(ctx context.Context, cfg Config, questions []question) erro
 // one answers a question in a world of its own.
 func one(ctx context.Context, cfg Config, q question) (Cell, error) {
 	c := Cell{From: q.from.Name, To: q.to.Name, Port: q.port.String(), Addr: q.addr}
+	if slices.Contains(q.from.Addrs, q.addr) {
+		c.Why = "the sender has that address itself"
+		return c, nil
+	}
 	w, err := build(ctx, cfg.Backend, cfg.Scenario, cfg.Options)
 	if err != nil {
 		return c, err
