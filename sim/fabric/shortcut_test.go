@@ -137,7 +137,7 @@ func (l *natLab) state() string {
 	sw := l.h.Switch("nat")
 	_ = sw.Dump(&b)
 	for _, id := range []vfp.PortID{natGateway, natPod} {
-		fmt.Fprintf(&b, "%+v\n", sw.VFP(id).Counters)
+		_ = sw.VFP(id).Dump(&b, l.w.Loop.Now())
 	}
 	if err := l.h.NAT().Dump(&b, l.w.Loop.Now()); err != nil {
 		l.t.Fatal(err)
@@ -332,5 +332,76 @@ func TestShortcutsChangeNothing(t *testing.T) {
 	t.Logf("%d packets took shortcuts", taken)
 	if taken < 15_000 {
 		t.Errorf("%d packets took shortcuts: not enough to tell", taken)
+	}
+}
+
+// mkFlows makes one frame of each of n flows of the container.
+func mkFlows(n int) [][]byte {
+	f := wire.Frame{EthSrc: podMAC, EthDst: gatewayMAC, IP: &wire.IPFields{Src: podIP, Dst: netip.MustParseAddr("10.127.130.200"), TTL: 64},
+		UDP: &wire.UDPFields{}, Payload: make([]byte, 22)}
+	frames := make([][]byte, n)
+	for i := range frames {
+		f.UDP.SrcPort, f.UDP.DstPort = uint16(1024+i/256), uint16(1024+i%256)
+		frames[i] = f.Bytes()
+	}
+	return frames
+}
+
+// warm takes the flows through until they have shortcuts.
+func (l *natLab) warm(frames [][]byte) {
+	l.t.Helper()
+	for range 3 {
+		for at := 0; at < len(frames); at += vfp.BatchSize {
+			l.forward(frames[at:min(at+vfp.BatchSize, len(frames))])
+		}
+	}
+	if n := l.h.NAT().Shortcuts(); n != len(frames) {
+		l.t.Fatalf("%d flows have %d shortcuts", len(frames), n)
+	}
+}
+
+// load fills the batch with frames that repeat from the i'th on.
+func (l *natLab) load(frames [][]byte, i int) {
+	l.batch.N = vfp.BatchSize
+	for j := range l.batch.N {
+		l.batch.Pkts[j].Load(frames[(i+j)%len(frames)], 64)
+	}
+}
+
+func TestShortcutsDoNotAllocate(t *testing.T) {
+	l := newNATLab(t, false)
+	l.open(false)
+	frames := mkFlows(1024)
+	l.warm(frames)
+	before, i := l.x.short.taken, 0
+	allocs := testing.AllocsPerRun(100, func() {
+		l.load(frames, i)
+		l.x.Process(&l.batch)
+		i += vfp.BatchSize
+	})
+	if taken := l.x.short.taken - before; allocs != 0 || taken != uint64(i) {
+		t.Errorf("%v allocations per batch; %d of %d packets took shortcuts", allocs, taken, i)
+	}
+}
+
+// BenchmarkShortcut is a packet of a known session, from the container's port
+// to the wire. Its instructions per packet are the difference of two runs
+// under callgrind.
+func BenchmarkShortcut(b *testing.B) {
+	for _, n := range []int{1000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			l := newNATLab(new(testing.T), false)
+			l.nat.Limits.Sessions = n
+			l.apply()
+			l.open(false)
+			frames := mkFlows(n)
+			l.warm(frames)
+			rand.New(rand.NewPCG(1, 2)).Shuffle(n, func(i, j int) { frames[i], frames[j] = frames[j], frames[i] })
+			b.ResetTimer()
+			for i := 0; i < b.N; i += vfp.BatchSize {
+				l.load(frames, i)
+				l.x.Process(&l.batch)
+			}
+		})
 	}
 }

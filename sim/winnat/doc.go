@@ -15,7 +15,10 @@
 // Two kinds of record hold its memory. A mapping says which external port an
 // internal (protocol, address, port) has; it exists while a session uses it. A
 // session is one flow, stored under the key of each of its two directions, so
-// that a packet of a known flow takes one lookup. Everything that may create
+// that a packet of a known flow takes one lookup. Both are found through tables
+// that grow a few slots at a time. A host that carries packets in batches has a
+// third, of shortcuts: what a flow's next packet needs in all of the host, in one
+// cache line. Everything that may create
 // or refuse state is behind that lookup, and begins by removing what has
 // expired: what a packet experiences never depends on when Tick ran.
 //
