@@ -20,7 +20,7 @@ import (
 //
 // A shortcut is learned from a packet that has just gone the long way, and
 // taken by packets of which everything is known that the long way would look
-// at: see shortcutKey and way. What it may not know is in the stamp; when that
+// at: see head and way. What it may not know is in the stamp; when that
 // changes, all ways are forgotten. Counters of everything passed are kept, a
 // batch at a time.
 type shortcuts struct {
@@ -31,9 +31,8 @@ type shortcuts struct {
 	base   uint32 // number of ways[0]; numbers are never used again
 	ways   []way
 
-	keys   [vfp.BatchSize]wire.Key4
-	plain  [vfp.BatchSize]bool
-	ethers [vfp.BatchSize]ether
+	heads  [vfp.BatchSize]head
+	hashes [vfp.BatchSize]uint64
 
 	// The packet from the wire that is on its long way, and the interface that
 	// it has left the stack by.
@@ -61,6 +60,13 @@ type ether struct {
 func etherOf(b []byte) ether {
 	h := (*[wire.EthernetLen]byte)(b)
 	return ether{binary.BigEndian.Uint64(h[:]), binary.BigEndian.Uint32(h[8:])}
+}
+
+// head is what of a packet's headers says where it goes.
+type head struct {
+	key   wire.Key4
+	ether ether
+	plain bool // read has filled it
 }
 
 // way is what the flows of one shortcut have in common.
@@ -148,12 +154,12 @@ func (s *shortcuts) number(w way) (number uint32, ok bool) {
 // without a copy.
 func (x *Express) learnOut(i int, from *hostIface, out *ipstack.Interface, p *vfp.Packet) {
 	s := &x.short
-	if !s.live || !s.inside || !s.plain[i] || from.from.s != x.in {
+	if !s.live || !s.inside || !s.heads[i].plain || from.from.s != x.in {
 		return
 	}
 	limit, ok := x.in.sw.Fixed(x.port, i)
 	if ok {
-		x.learn(i, way{from: s.ethers[i], to: etherOf(p.Bytes()), limit: min(limit, out.MTU()+wire.EthernetLen),
+		x.learn(i, way{from: s.heads[i].ether, to: etherOf(p.Bytes()), limit: min(limit, out.MTU()+wire.EthernetLen),
 			how: ByWire, sw: x.in, in: x.port, out: from.Port})
 	}
 }
@@ -162,11 +168,11 @@ func (x *Express) learnOut(i int, from *hostIface, out *ipstack.Interface, p *vf
 // given to a container.
 func (x *Express) learnIn(i int, sw *hostSwitch, port vfp.PortID, p *vfp.Packet) {
 	s := &x.short
-	if !s.live || s.inside || !s.plain[i] || s.at != i || s.iface == nil || s.iface.from.s != sw {
+	if !s.live || s.inside || !s.heads[i].plain || s.at != i || s.iface == nil || s.iface.from.s != sw {
 		return
 	}
 	if limit, ok := sw.sw.Fixed(s.iface.Port, 0); ok {
-		x.learn(i, way{from: s.ethers[i], to: etherOf(p.Bytes()), limit: min(limit, s.iface.iface.MTU()+wire.EthernetLen),
+		x.learn(i, way{from: s.heads[i].ether, to: etherOf(p.Bytes()), limit: min(limit, s.iface.iface.MTU()+wire.EthernetLen),
 			how: ToInside, sw: sw, in: s.iface.Port, out: port})
 	}
 }
@@ -174,7 +180,7 @@ func (x *Express) learnIn(i int, sw *hostSwitch, port vfp.PortID, p *vfp.Packet)
 func (x *Express) learn(i int, w way) {
 	w.limit = min(w.limit, x.h.nic.cfg.MTU+wire.EthernetLen)
 	if number, ok := x.short.number(w); ok {
-		x.h.nat.Learn(x.batch.Now, x.short.keys[i], number)
+		x.h.nat.Learn(x.batch.Now, x.short.heads[i].key, number)
 	}
 }
 
@@ -183,14 +189,13 @@ func (x *Express) learn(i int, w way) {
 func (x *Express) quick(b *vfp.Batch) {
 	s := &x.short
 	for i := range b.N {
-		s.plain[i] = shortcutKey(b.Pkts[i].Bytes(), s.inside, &s.keys[i], &s.ethers[i])
-	}
-	x.h.nat.WarmShortcuts(s.keys[:b.N])
-	for i := 0; i < b.N; {
-		if x.take(b.Now, i) {
-			i++
-			continue
+		h := &s.heads[i]
+		if h.plain = h.read(b.Pkts[i].Bytes(), s.inside); h.plain {
+			s.hashes[i] = h.key.Hash()
 		}
+	}
+	x.h.nat.WarmShortcuts(s.hashes[:b.N])
+	for i := x.run(b, 0); i < b.N; i = x.run(b, i) {
 		from := i
 		for i++; i < b.N && !x.knows(b.Now, i); i++ {
 		}
@@ -201,38 +206,44 @@ func (x *Express) quick(b *vfp.Batch) {
 
 // knows reports whether packet i has a shortcut.
 func (x *Express) knows(now int64, i int) bool {
-	return x.short.plain[i] && x.h.nat.Shortcut(now, x.short.keys[i]) != nil
+	h := &x.short.heads[i]
+	return h.plain && x.h.nat.Shortcut(now, h.key, x.short.hashes[i]) != nil
 }
 
-// take carries packet i by its shortcut, if there is one that holds for it.
-func (x *Express) take(now int64, i int) bool {
-	s := &x.short
-	if !s.plain[i] {
-		return false
+// run carries packets by their shortcuts, from the i'th on, and returns the
+// first one that has none that holds for it.
+func (x *Express) run(b *vfp.Batch, i int) int {
+	s, nat, now := &x.short, x.h.nat, b.Now
+	pkts := b.Pkts[:b.N]
+	heads, hashes, exits := s.heads[:len(pkts)], s.hashes[:len(pkts)], x.exits[:len(pkts)]
+	for ; i < len(pkts); i++ {
+		h := &heads[i]
+		if !h.plain {
+			return i
+		}
+		c := nat.Shortcut(now, h.key, hashes[i])
+		if c == nil {
+			return i
+		}
+		w := s.way(c.Way())
+		p := &pkts[i]
+		frame := p.Bytes()
+		if w == nil || w.from.hi != h.ether.hi || w.from.lo != h.ether.lo || len(frame) > w.limit {
+			return i
+		}
+		nat.Take(c, now, frame)
+		f := (*[wire.EthernetLen + 4]byte)(frame)
+		binary.BigEndian.PutUint64(f[:], w.to.hi)
+		binary.BigEndian.PutUint32(f[8:], w.to.lo)
+		end := wire.EthernetLen + int(binary.BigEndian.Uint16(f[16:]))
+		p.TrimTo(end)
+		w.frames++
+		w.bytes += uint64(len(frame))
+		w.lens += uint64(end)
+		p.Verdict, p.OutPort = vfp.Delivered, w.out
+		exits[i].how = w.how
 	}
-	c := x.h.nat.Shortcut(now, s.keys[i])
-	if c == nil {
-		return false
-	}
-	w := s.way(c.Way())
-	p := &x.batch.Pkts[i]
-	n := p.Len()
-	if w == nil || w.from != s.ethers[i] || n > w.limit {
-		return false
-	}
-	b := p.Bytes()
-	h := (*[wire.EthernetLen + 4]byte)(b)
-	end := wire.EthernetLen + int(binary.BigEndian.Uint16(h[16:]))
-	binary.BigEndian.PutUint64(h[:], w.to.hi)
-	binary.BigEndian.PutUint32(h[8:], w.to.lo)
-	p.TrimTo(end)
-	x.h.nat.Take(c, now, b, n)
-	w.frames++
-	w.bytes += uint64(n)
-	w.lens += uint64(end)
-	p.Verdict, p.OutPort = vfp.Delivered, w.out
-	x.leaves(i, w.how)
-	return true
+	return i
 }
 
 // settle counts what has passed.
@@ -262,17 +273,18 @@ const (
 	endings = wire.TCPSyn | wire.TCPFin | wire.TCPRst
 )
 
-// shortcutKey is the key of a frame that may have a shortcut: an untagged whole
+// read fills the head of a frame that may have a shortcut: an untagged whole
 // IPv4 packet without options whose header is sound, which is not at the end of
-// its hops, with TCP or UDP in the middle of a session.
-func shortcutKey(b []byte, inside bool, k *wire.Key4, e *ether) bool {
+// its hops, with TCP or UDP in the middle of a session. Of others it reports
+// false.
+func (d *head) read(b []byte, inside bool) bool {
 	if len(b) < offL4+wire.UDPLen {
 		return false
 	}
 	h := (*[offL4 + wire.UDPLen]byte)(b)
 	w12, w20, ips := binary.BigEndian.Uint64(h[12:]), binary.BigEndian.Uint64(h[20:]), binary.BigEndian.Uint64(h[26:])
 	total := int(w12 >> 16 & 0xffff)
-	if w12>>40 != wire.EtherTypeIPv4<<8|0x45 || w20>>48&0x3fff != 0 || total > len(b)-wire.EthernetLen || h[0]&1 != 0 || h[offTTL] <= 1 {
+	if w12>>40 != wire.EtherTypeIPv4<<8|0x45 || w20>>48&0x3fff != 0 || total > len(b)-wire.EthernetLen || h[offTTL] <= 1 {
 		return false
 	}
 	switch h[23] {
@@ -291,10 +303,11 @@ func shortcutKey(b []byte, inside bool, k *wire.Key4, e *ether) bool {
 		return false
 	}
 	sum, carry := bits.Add64(binary.BigEndian.Uint64(h[14:]), binary.BigEndian.Uint64(h[22:]), 0)
-	if wire.Fold(sum>>32+sum&0xffffffff+ips&0xffffffff+carry) != 0xffff {
+	// The sum of a sound header folds to 0xffff, and no header's sum is 0.
+	if (sum>>32+sum&0xffffffff+ips&0xffffffff+carry)%0xffff != 0 {
 		return false
 	}
-	*k = winnat.ShortcutKey(ips, binary.BigEndian.Uint32(h[offL4:]), h[23], inside)
-	*e = etherOf(h[:])
+	d.key = winnat.ShortcutKey(ips, binary.BigEndian.Uint32(h[offL4:]), h[23], inside)
+	d.ether = ether{binary.BigEndian.Uint64(h[:]), binary.BigEndian.Uint32(h[8:])}
 	return true
 }

@@ -95,24 +95,30 @@ func (n *NAT) Shortcuts() int {
 // another one are not good any more.
 func (n *NAT) Generation() uint64 { return n.gen }
 
-// WarmShortcuts brings near what Shortcut is going to read for the keys, at
-// most vfp.BatchSize.
-func (n *NAT) WarmShortcuts(keys []wire.Key4) {
+// WarmShortcuts brings near what Shortcut is going to read for keys with these
+// hashes, at most vfp.BatchSize.
+func (n *NAT) WarmShortcuts(hashes []uint64) {
 	if n.shortcuts.n < warmAt {
 		return
 	}
 	slots := n.shortcuts.slots
-	mask := uint64(len(slots) - 1)
-	for i := range keys {
-		n.lines.Add(unsafe.Pointer(&slots[keys[i].Hash()&mask]))
+	for _, h := range hashes {
+		n.lines.Add(unsafe.Pointer(&slots[h&uint64(len(slots)-1)]))
 	}
 	n.lines.Prefetch()
 }
 
-// Shortcut finds the shortcut of a packet, nil if it has none that holds. It
-// is good until the next call that is not Take.
-func (n *NAT) Shortcut(now int64, k wire.Key4) *Shortcut {
-	s := n.shortcuts.find(k)
+// Shortcut finds the shortcut of a packet by its key and the key's hash, nil if
+// it has none that holds. It is good until the next call that is not Take.
+func (n *NAT) Shortcut(now int64, k wire.Key4, hash uint64) *Shortcut {
+	slots := n.shortcuts.slots
+	if len(slots) == 0 {
+		return nil
+	}
+	s := &slots[hash&uint64(len(slots)-1)] // mostly here
+	if s.num == 0 || s.k != k {
+		s = n.shortcuts.findHashed(k, hash)
+	}
 	if s == nil || now >= s.v.deadline {
 		return nil
 	}
@@ -121,11 +127,11 @@ func (n *NAT) Shortcut(now int64, k wire.Key4) *Shortcut {
 
 // Take records a packet of so many bytes and makes its headers those with which
 // it leaves, one hop older. The frame is IPv4 without options and tag, whole,
-// with TCP or UDP. Counted packets are for Took.
-func (n *NAT) Take(s *Shortcut, now int64, frame []byte, length int) {
+// with TCP or UDP. The translator's counters are for Took.
+func (n *NAT) Take(s *Shortcut, now int64, frame []byte) {
 	v := &s.v
 	v.packets++
-	v.bytes += uint64(length)
+	v.bytes += uint64(len(frame))
 	h := (*[wire.EthernetLen + wire.IPv4MinLen + wire.UDPLen]byte)(frame)
 	binary.BigEndian.PutUint64(h[26:], v.ips)
 	binary.BigEndian.PutUint32(h[34:], v.ports)

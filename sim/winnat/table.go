@@ -52,13 +52,16 @@ func (t *table[V]) get(k wire.Key4) uint32 {
 
 // find returns the slot of k, nil if there is none. It is good until the next
 // put or del.
-func (t *table[V]) find(k wire.Key4) *slot[V] {
-	if len(t.slots) == 0 {
+func (t *table[V]) find(k wire.Key4) *slot[V] { return t.findHashed(k, k.Hash()) }
+
+// findHashed is find for a key whose hash is known.
+func (t *table[V]) findHashed(k wire.Key4, hash uint64) *slot[V] {
+	slots := t.slots
+	if len(slots) == 0 {
 		return nil
 	}
-	mask := uint64(len(t.slots) - 1)
-	for i := k.Hash() & mask; ; i = (i + 1) & mask {
-		s := &t.slots[i&uint64(len(t.slots)-1)]
+	for i := hash; ; i++ {
+		s := &slots[i&uint64(len(slots)-1)]
 		if s.num == 0 {
 			break
 		}
