@@ -12,5 +12,6 @@
 //	go run ./conformance/mutation -run nat 'nat/**'   and only these scenarios must notice
 //	go run ./conformance/mutation -diff -sample 20   notice by "hnsim diff" alone: no expectation of a
 //	                                                 scenario is used, 20 mutations of all areas
+//	go run ./conformance/mutation -diff -sample 20 -with linux   compared with the Linux kernel (as root)
 //	go run ./conformance/mutation -fuzz      errors of the flow table alone, which random worlds must find
 package main

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,6 +38,7 @@ func main() {
 	jobs := flag.Int("jobs", 2, "builds at the same time")
 	sample := flag.Int("sample", 0, "only so many mutations, from all areas; 0 is all")
 	byDiff := flag.Bool("diff", false, "notice by comparing with a recording of the unbroken model, without what scenarios expect")
+	flag.StringVar(&beside, "with", beside, "with -diff: the backend whose recording the broken model is compared with; sim is the unbroken model")
 	byFuzz := flag.Bool("fuzz", false, "plant errors of the flow table alone, which hnsim fuzz must find")
 	also := flag.Int("also-diff", 0, "compare with so many of the mutations as well, from all areas: nothing is built anew for that")
 	flag.Parse()
@@ -47,28 +49,28 @@ func main() {
 	if *byFuzz {
 		notice, unbroken, mutations = fuzzed, nil, planted
 	}
-	picked := pick(*run, *sample)
-	for _, m := range spread(picked, *also) {
-		// Recordings hold no requests to a network controller: a comparison
-		// cannot see what is broken there.
-		compared[m.Name] = !strings.HasPrefix(m.Name, "sdn/")
+	picked := named(*run)
+	if *byDiff {
+		picked = comparable(picked)
+	}
+	if *sample > 0 {
+		picked = spread(picked, *sample)
+	}
+	for _, m := range spread(comparable(picked), *also) {
+		compared[m.Name] = true
 	}
 	os.Exit(mutate(picked, *run, *list, *jobs, os.Stdout))
 }
 
-// pick takes the mutations whose name contains a text, at most n of them,
-// evenly spread.
-func pick(run string, n int) []Mutation {
-	var picked []Mutation
-	for _, m := range mutations {
-		if strings.Contains(m.Name, run) {
-			picked = append(picked, m)
-		}
-	}
-	if n <= 0 || n >= len(picked) {
-		return picked
-	}
-	return spread(picked, n)
+// named are the mutations whose name contains a text.
+func named(run string) []Mutation {
+	return slices.DeleteFunc(slices.Clone(mutations), func(m Mutation) bool { return !strings.Contains(m.Name, run) })
+}
+
+// comparable leaves out what a comparison with a recording cannot see:
+// recordings hold no requests to a network controller.
+func comparable(ms []Mutation) []Mutation {
+	return slices.DeleteFunc(slices.Clone(ms), func(m Mutation) bool { return strings.HasPrefix(m.Name, "sdn/") })
 }
 
 // spread are n of the mutations, evenly.

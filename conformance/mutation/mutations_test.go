@@ -29,3 +29,17 @@ func TestEveryMutationFitsTheModel(t *testing.T) {
 		}
 	}
 }
+
+// TestASampleForComparisonsIsComplete: what a comparison cannot see is left out
+// before so many are picked, not afterwards.
+func TestASampleForComparisonsIsComplete(t *testing.T) {
+	picked := spread(comparable(named("")), 20)
+	if len(picked) != 20 {
+		t.Errorf("20 mutations were asked for, picked are %d", len(picked))
+	}
+	for _, m := range picked {
+		if strings.HasPrefix(m.Name, "sdn/") {
+			t.Errorf("%s is picked: recordings hold no requests to a network controller", m.Name)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -71,7 +72,8 @@ func (s *suite) failing(what []string, more ...string) ([]string, error) {
 	return red, nil
 }
 
-// differing compares the broken model with a recording of the unbroken one and
+// differing compares the broken model with a recording of the unbroken one, or
+// of another backend, and
 // lists the scenarios in which something else was observed. The scenarios of
 // the rule that was broken come first: they mostly suffice, and are few.
 func differing(s *suite, m Mutation) ([]string, error) {
@@ -89,16 +91,36 @@ func differing(s *suite, m Mutation) ([]string, error) {
 	return nil, nil
 }
 
+// beside is the backend whose recordings are compared with.
+var beside = model
+
+const model = "sim"
+
 // alike are normalisations that two runs of one model with one seed need not:
 // when something is seen and which port is taken are the model's doing, too.
 var alike = []string{"--strict", "timestamps", "--strict", "ports"}
 
 func (s *suite) differing(what []string, profile string) ([]string, error) {
+	red, err := s.apart(what, profile)
+	if err != nil || len(red) == 0 || beside == model {
+		return red, err
+	}
+	// The unbroken model may differ from another backend, too.
+	before, err := (&suite{bin: s.unbroken, dir: s.dir, unbroken: s.unbroken}).apart(what, profile)
+	return slices.DeleteFunc(red, func(id string) bool { return slices.Contains(before, id) }), err
+}
+
+// apart lists the scenarios in which a build of the model is not like the
+// recording.
+func (s *suite) apart(what []string, profile string) ([]string, error) {
 	file, err := s.recorded(what, profile)
 	if err != nil {
-		return nil, fmt.Errorf("recording the unbroken model: %w", err)
+		return nil, fmt.Errorf("recording %s: %w", beside, err)
 	}
-	args := append([]string{"diff", "--format", "json", "--left", file, "--right", "sim@" + profile}, append(alike, what...)...)
+	args := append([]string{"diff", "--format", "json", "--left", file, "--right", "sim@" + profile}, what...)
+	if beside == model {
+		args = append(args, alike...)
+	}
 	var diff struct {
 		Scenarios []struct{ ID, Verdict string }
 	}
@@ -133,7 +155,7 @@ func (s *suite) recorded(what []string, profile string) (string, error) {
 	once, _ := recordings.LoadOrStore(file, sync.OnceValue(func() error {
 		// Whether the unbroken model passes does not matter here.
 		unbroken := suite{bin: s.unbroken, dir: dir}
-		_, err := unbroken.failing(what, "--record", file, "--profile", profile)
+		_, err := unbroken.failing(what, "--record", file, "--profile", profile, "--backend", beside)
 		return err
 	}))
 	return file, once.(func() error)()
