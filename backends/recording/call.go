@@ -36,11 +36,12 @@ func Trace(id uint64) Call  { return call("Trace", id) }
 func Dump(what string) Call { return call("Dump", what) }
 func EventHash() Call       { return call("EventHash", nil) }
 func Invariants() Call      { return call("Invariants", nil) }
+func Measurements() Call    { return call("Measurements", nil) }
 
 // Asks reports whether the call is a question, which may be asked at any time.
 func (c Call) Asks() bool {
 	switch c.Name {
-	case "Trace", "Dump", "EventHash", "Invariants":
+	case "Trace", "Dump", "EventHash", "Invariants", "Measurements":
 		return true
 	}
 	return false

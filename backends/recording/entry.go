@@ -14,8 +14,9 @@ type Entry struct {
 	Call    Call
 	HCN     backends.HCNResult
 	Outcome backends.Outcome
-	Lines   []string // of Trace, Invariants, Close
-	Text    string   // of EventHash, Dump
+	Lines   []string                 // of Trace, Invariants, Close
+	Text    string                   // of EventHash, Dump
+	Took    map[string]time.Duration // of Measurements
 	Err     error
 	Now     time.Duration          // the world's clock afterwards
 	Seen    []backends.Observation // their Seq is not set
@@ -48,6 +49,8 @@ func (e *Entry) decode(rec *record) error {
 		return err
 	case "EventHash":
 		return json.Unmarshal(rec.Result, &e.Text)
+	case "Measurements":
+		return json.Unmarshal(rec.Result, &e.Took)
 	case "Trace", "Invariants", closing:
 		return json.Unmarshal(rec.Result, &e.Lines)
 	}

@@ -63,10 +63,10 @@ func (r *recorder) Capabilities() []backends.Capability { return recordable(r.Ba
 // something is recorded.
 func (r *recorder) WhyNot(c backends.Capability) string {
 	if c == backends.SDN {
-		return "requests to a network controller are neither recorded nor compared, so none is made while a recording is made"
+		return "requests to a network controller are not part of a recording, so none is made while one is made; hnsim diff compares them between two backends"
 	}
 	if c == backends.Programs {
-		return "programs are neither recorded nor compared, so none runs while a recording is made"
+		return "what programs ask is not part of a recording, so none runs while one is made"
 	}
 	if x, ok := r.Backend.(backends.Explainer); ok {
 		return x.WhyNot(c)
@@ -106,6 +106,8 @@ type world struct {
 	seen int            // observations that are recorded
 	at   map[uint64]int // hash of a frame -> the last observation that wrote it
 }
+
+var _ backends.Measurer = (*world)(nil)
 
 // note records a call with what was seen since the last one.
 func (w *world) note(c Call, result any, err error) {
@@ -216,9 +218,22 @@ func (w *world) Invariants() []string {
 	return broken
 }
 
-// Close first asks what held to the end, whether anybody else does or not.
+// Measurements are those of a world that has some.
+func (w *world) Measurements() map[string]time.Duration {
+	m, ok := w.World.(backends.Measurer)
+	if !ok {
+		return nil
+	}
+	got := m.Measurements()
+	w.note(Measurements(), got, nil)
+	return got
+}
+
+// Close first asks what held to the end and how long things took, whether
+// anybody else does or not.
 func (w *world) Close(ctx context.Context) ([]string, error) {
 	w.Invariants()
+	w.Measurements()
 	left, err := w.World.Close(ctx)
 	w.note(Close(), left, err)
 	return left, err

@@ -104,7 +104,7 @@ func TestProgramsDoNotRunWhileSomethingIsRecorded(t *testing.T) {
 			t.Error(caps)
 		}
 	}
-	if why := b.(backends.Explainer).WhyNot(backends.Programs); !strings.Contains(why, "neither recorded nor compared") {
+	if why := b.(backends.Explainer).WhyNot(backends.Programs); !strings.Contains(why, "not part of a recording") {
 		t.Error(why)
 	}
 }
@@ -159,6 +159,49 @@ func TestWhatIsReadIsWhatHappened(t *testing.T) {
 	}
 }
 
+// timed is a backend whose worlds have measured something.
+type timed struct{ simulated.Backend }
+
+type timedWorld struct{ backends.World }
+
+func (b timed) Open(ctx context.Context, cfg backends.WorldConfig) (backends.World, error) {
+	w, err := b.Backend.Open(ctx, cfg)
+	return timedWorld{w}, err
+}
+
+func (timedWorld) Measurements() map[string]time.Duration {
+	return map[string]time.Duration{"endpoint.ready": 3 * time.Second}
+}
+
+func TestMeasurementsAreRecorded(t *testing.T) {
+	var file bytes.Buffer
+	w, err := NewWriter(&file, mkHeader(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	world, err := Wrap(timed{}, w).Open(ctx, backends.WorldConfig{Seed: 7, Profile: "ws2022"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := world.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	rec, err := Read(&file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range rec.Worlds[""][0].Entries {
+		if e.Call == Measurements() && e.Took["endpoint.ready"] == 3*time.Second {
+			return
+		}
+	}
+	t.Errorf("no measurement in %+v", rec.Worlds[""][0].Entries)
+}
+
 // The arguments of every call are part of the format: recordings that exist
 // must stay answers to the same calls.
 func TestTheFormOfCallsStays(t *testing.T) {
@@ -174,7 +217,7 @@ func TestTheFormOfCallsStays(t *testing.T) {
 			Count: 2, Every: time.Second, Reply: []byte("ok"), Timeout: time.Minute}),
 		Do(backends.Stimulus{Kind: backends.Ping, Role: "c", Dst: netip.AddrPortFrom(netip.MustParseAddr("fe80::1"), 0)}),
 		Advance(time.Second), Set(backends.Setting{Node: "h1", Name: "socket", Value: "tcp:1"}),
-		Trace(7), Dump("nat h1"), EventHash(), Invariants(), Close(),
+		Trace(7), Dump("nat h1"), EventHash(), Invariants(), Measurements(), Close(),
 	}
 	var text strings.Builder
 	for _, c := range calls {

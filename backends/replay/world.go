@@ -154,6 +154,14 @@ func (w *world) Invariants() []string {
 	return nil
 }
 
+// Measurements are those of the world that was recorded.
+func (w *world) Measurements() map[string]time.Duration {
+	if e := w.ask(recording.Measurements()); e != nil {
+		return e.Took
+	}
+	return nil
+}
+
 // Close reports what the recorded world left behind. A replay itself leaves
 // nothing, so one that stopped early closes without complaint.
 func (w *world) Close(context.Context) ([]string, error) {
