@@ -107,6 +107,16 @@ type WorldConfig struct {
 	Knobs       map[string]string // contract knobs by name
 	NoFlowCache bool              // switch unified flow tables off
 	Tracing     bool              // record stage traces of every packet
+	// TimeScale, of a TimeScaler: what really waits waits for one part in so
+	// many of what Advance says, with timers divided by the same number. Time
+	// in this interface stays the contract's. 0 leaves it to the backend.
+	TimeScale int
+}
+
+// TimeScaler is a backend that knows WorldConfig.TimeScale.
+type TimeScaler interface {
+	Backend
+	ScalesTime()
 }
 
 // World is one topology of roles with its control planes. It is used from one
@@ -126,7 +136,10 @@ type World interface {
 	// Do carries out a stimulus and runs the world until nothing is in
 	// flight. Timers do not fire: that is Advance's business.
 	Do(ctx context.Context, s Stimulus) (Outcome, error)
-	// Advance lets time pass.
+	// Advance lets d of the contract's time pass: whatever is kept over time
+	// is afterwards as if it had. How that is done is the backend's: on virtual
+	// time, by waiting for all of it or for a part (WorldConfig.TimeScale), or
+	// by taking it off what is left of everything that has an end.
 	Advance(ctx context.Context, d time.Duration) error
 	Now() time.Duration
 	// Observations returns everything seen so far, in order. The slice grows;
@@ -303,6 +316,10 @@ type Stimulus struct {
 	// anything else happens). 0 is 1. Outcome is that of the last.
 	Count int
 	Every time.Duration
+	// More follow at once, of the same kind, from the same role: where time is
+	// real nobody needs to wait until nothing is in flight. It changes nothing
+	// else, and recordings leave it out.
+	More bool `json:"-"`
 
 	Account string        // TCPConnect: the SID of the account that connects; "" is nobody's in particular
 	Reply   []byte        // Listen: what to answer; nil echoes

@@ -40,6 +40,7 @@ type Config struct {
 	Profile     string            // build profile; empty: the backend's default
 	Knobs       map[string]string // over those of the scenarios
 	NoFlowCache bool
+	TimeScale   int      // really wait, for one part in so many; 0: as the backend likes it. See backends.WorldConfig
 	Programs    []string // folders in which exec lines find programs
 
 	Expect []string // expectation files
@@ -105,16 +106,16 @@ func newRunner(cfg Config) (*Runner, error) {
 		cfg.Now = time.Now
 	}
 	if cfg.Parallel <= 0 {
-		cfg.Parallel = runtime.GOMAXPROCS(0)
-		if !slices.Contains(cfg.Backend.Capabilities(), backends.VirtualTime) {
-			cfg.Parallel *= waiting
-		}
+		cfg.Parallel = workers(cfg.Backend)
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = DefaultTimeout
 		if !slices.Contains(cfg.Backend.Capabilities(), backends.VirtualTime) {
 			cfg.Timeout = WaitingTimeout
 		}
+	}
+	if err := checkTimeScale(&cfg); err != nil {
+		return nil, err
 	}
 	if cfg.exec == nil {
 		cfg.exec = script.Run
@@ -146,6 +147,15 @@ func newRunner(cfg Config) (*Runner, error) {
 	return r, nil
 }
 
+// workers is how many scenarios a backend runs at a time unless told otherwise.
+func workers(b backends.Backend) int {
+	n := runtime.GOMAXPROCS(0)
+	if b != nil && !slices.Contains(b.Capabilities(), backends.VirtualTime) {
+		n *= waiting
+	}
+	return n
+}
+
 // checkProfile fills in the profile's name and tries the knobs on it, so that
 // a misspelt one is one error and not one per scenario.
 func checkProfile(cfg *Config) error {
@@ -161,6 +171,17 @@ func checkProfile(cfg *Config) error {
 		if err := p.Knobs.Set(name, cfg.Knobs[name]); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkTimeScale refuses a factor where timers are what they are.
+func checkTimeScale(cfg *Config) error {
+	if cfg.TimeScale < 0 {
+		return fmt.Errorf("the time scale is %d: expected a positive number, or 0", cfg.TimeScale)
+	}
+	if _, ok := cfg.Backend.(backends.TimeScaler); !ok && cfg.TimeScale > 0 {
+		return fmt.Errorf("backend %s cannot scale time: its timers are not ours to set", cfg.Backend.Name())
 	}
 	return nil
 }
@@ -264,6 +285,7 @@ func (r *Runner) describe(f backends.FeatureSet) reports.RunInfo {
 	info.Backend, info.Profile = c.Backend.Name(), c.Profile
 	info.HNSVersion, info.OSBuild = f.HNSVersion, f.OSBuild
 	info.Seed, info.Shard, info.Knobs, info.NoFlowCache = c.Seed, c.Shard.String(), c.Knobs, c.NoFlowCache
+	info.TimeScale = c.TimeScale
 	info.Selectors, info.Labels, info.Skip = append(slices.Clone(c.Selectors), c.Files...), c.Labels, c.Skip
 	info.Parallel, info.Selected, info.Catalogue = c.Parallel, len(r.specs), len(r.catalogue)
 	return info

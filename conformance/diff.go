@@ -3,7 +3,6 @@ package conformance
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -33,12 +32,13 @@ type DiffConfig struct {
 	Labels           string
 	Skip             []string
 
-	Strict   []string // normalisations that are not used
-	Expect   []string // files with deviations that are known
-	Parallel int      // scenarios at a time; 0: one per CPU
-	Timeout  time.Duration
-	Version  string
-	Now      func() time.Time
+	Strict    []string // normalisations that are not used
+	Expect    []string // files with deviations that are known
+	TimeScale int      // of both sides; see Config
+	Parallel  int      // scenarios at a time; 0: one per CPU
+	Timeout   time.Duration
+	Version   string
+	Now       func() time.Time
 
 	specs []*Spec // instead of the embedded suite, for tests
 }
@@ -64,7 +64,7 @@ func NewDiffer(cfg DiffConfig) (*Differ, error) {
 
 func newDiffer(cfg DiffConfig) (*Differ, error) {
 	if cfg.Parallel <= 0 {
-		cfg.Parallel = runtime.GOMAXPROCS(0)
+		cfg.Parallel = max(workers(cfg.Left.Backend), workers(cfg.Right.Backend))
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -77,7 +77,7 @@ func newDiffer(cfg DiffConfig) (*Differ, error) {
 		r, err := newRunner(Config{
 			Backend: side.Backend, Profile: side.Profile, Seed: side.Seed, Knobs: side.Knobs, NoFlowCache: side.NoFlowCache,
 			Selectors: cfg.Selectors, Files: cfg.Files, Labels: cfg.Labels, Skip: cfg.Skip,
-			Timeout: cfg.Timeout, Now: cfg.Now, Parallel: cfg.Parallel, specs: cfg.specs,
+			TimeScale: cfg.TimeScale, Timeout: cfg.Timeout, Now: cfg.Now, Parallel: cfg.Parallel, specs: cfg.specs,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("--%s %s: %w", []string{"left", "right"}[i], side.Name, err)
@@ -93,7 +93,7 @@ func (d *Differ) describe(i int, side DiffSide) reports.DiffSide {
 	info := d.sides[i].info
 	return reports.DiffSide{
 		Name: side.Name, Recorded: side.Recorded, Backend: info.Backend, Profile: info.Profile, HNSVersion: info.HNSVersion,
-		OSBuild: info.OSBuild, Seed: info.Seed, Knobs: info.Knobs, NoFlowCache: info.NoFlowCache,
+		OSBuild: info.OSBuild, Seed: info.Seed, Knobs: info.Knobs, NoFlowCache: info.NoFlowCache, TimeScale: info.TimeScale,
 	}
 }
 
@@ -208,7 +208,7 @@ func (d *Differ) watch(ctx context.Context, i int, s *Spec) (*script.Result, *co
 	w := compare.NewWatch(side.cfg.Backend)
 	side.cfg.Backend = w
 	raw := side.attempt(ctx, s, script.Options{
-		Seed: side.cfg.Seed, Profile: side.cfg.Profile, Knobs: side.cfg.Knobs, NoFlowCache: side.cfg.NoFlowCache, Onward: true,
+		Seed: side.cfg.Seed, Profile: side.cfg.Profile, Knobs: side.cfg.Knobs, NoFlowCache: side.cfg.NoFlowCache, TimeScale: side.cfg.TimeScale, Onward: true,
 		OnLine: func(step script.Step) { w.Line(step.Line, step.Command, step.Acts) },
 	})
 	if raw.Status == script.Error && raw.Stopped == nil {

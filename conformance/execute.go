@@ -59,7 +59,7 @@ func (r *Runner) RunSpec(ctx context.Context, s *Spec) reports.Result {
 // explains a failure.
 func (r *Runner) run(ctx context.Context, s *Spec, exp *Expectation) *script.Result {
 	opt := script.Options{
-		Seed: r.cfg.Seed, Profile: r.cfg.Profile, Knobs: r.cfg.Knobs, NoFlowCache: r.cfg.NoFlowCache, Programs: r.cfg.Programs,
+		Seed: r.cfg.Seed, Profile: r.cfg.Profile, Knobs: r.cfg.Knobs, NoFlowCache: r.cfg.NoFlowCache, TimeScale: r.cfg.TimeScale, Programs: r.cfg.Programs,
 		Keep: r.cfg.Keep, Update: r.cfg.Update && s.External, Tracing: r.cfg.Keep, Onward: r.cfg.Onward,
 	}
 	raw := r.attempt(ctx, s, opt)

@@ -27,6 +27,9 @@ func (r *Runner) repro(s *Spec) string {
 	if r.cfg.NoFlowCache {
 		args = append(args, "--no-flow-cache")
 	}
+	if r.cfg.TimeScale != 0 {
+		args = append(args, "--time-scale", fmt.Sprint(r.cfg.TimeScale))
+	}
 	if r.cfg.CheckDeterminism {
 		args = append(args, "--check-determinism")
 	}

@@ -134,6 +134,8 @@ func TestBadConfigurationsAreRefusedBeforeAnythingRuns(t *testing.T) {
 		{"an unknown selector", Config{Backend: fakeBackend{}, Selectors: []string{"S-T-O1"}}, "did you mean S-T-01?"},
 		{"an unknown skip", Config{Backend: fakeBackend{}, Skip: []string{"zzz/**"}}, `--skip: selector "zzz/**"`},
 		{"an unknown profile", Config{Backend: fakeBackend{}, Profile: "ws2020"}, "ws2020"},
+		{"a time scale where timers are fixed", Config{Backend: fakeBackend{}, TimeScale: 30}, "backend fake cannot scale time"},
+		{"time that runs backwards", Config{Backend: fakeBackend{}, TimeScale: -1}, "the time scale is -1"},
 		{"knobs on a backend without", Config{Backend: fakeBackend{}, Knobs: map[string]string{"a": "b"}}, "backend fake cannot set knobs"},
 		{"an unknown knob", Config{Backend: fakeBackend{caps: []backends.Capability{backends.Knobs}}, Knobs: map[string]string{"no.such.knob": "b"}}, "no.such.knob"},
 		{"a label filter that is none", Config{Backend: fakeBackend{}, Labels: "a && ("}, `label filter "a && (" cannot be read`},

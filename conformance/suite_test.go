@@ -3,6 +3,7 @@ package conformance_test
 import (
 	"context"
 	"flag"
+	"slices"
 	"testing"
 	"time"
 
@@ -40,6 +41,10 @@ func TestConformance(t *testing.T) {
 	compareWithRunner(t, got)
 }
 
+// longest is how much time a scenario may let pass that is not labelled slow:
+// somewhere it is really waited for.
+const longest = 30 * time.Minute
+
 // compareWithRunner holds the two ways of running to equal results.
 func compareWithRunner(t *testing.T, got types.Report) {
 	t.Helper()
@@ -58,6 +63,9 @@ func compareWithRunner(t *testing.T, got types.Report) {
 		t.Errorf("Ginkgo has %d specs, the runner %d results", len(states), len(rep.Results))
 	}
 	for _, res := range rep.Results {
+		if res.Virtual > longest && !slices.Contains(res.Labels, "slow") {
+			t.Errorf("%s lets %v pass: scenarios of more than %v are labelled slow", res.ID, res.Virtual, longest)
+		}
 		state := states[res.File+" "+res.ID+": "+res.Title]
 		if state == types.SpecStateSkipped && res.Status != reports.Skipped && got.SuiteConfig.LabelFilter != "" {
 			continue // filtered by whoever asked for it

@@ -41,6 +41,7 @@ type DiffSide struct {
 	Seed        uint64            `json:"seed"`
 	Knobs       map[string]string `json:"knobs,omitempty"`
 	NoFlowCache bool              `json:"noFlowCache,omitempty"`
+	TimeScale   int               `json:"timeScale,omitempty"`
 }
 
 // DiffTotals counts scenarios by verdict.

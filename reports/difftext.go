@@ -30,6 +30,9 @@ func (s *DiffSide) text() string {
 	if s.NoFlowCache {
 		parts = append(parts, "no-flow-cache")
 	}
+	if s.TimeScale > 0 {
+		parts = append(parts, fmt.Sprintf("time-scale=%d", s.TimeScale))
+	}
 	return strings.Join(parts, " ")
 }
 

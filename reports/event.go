@@ -67,6 +67,7 @@ type RunInfo struct {
 	Skip         []string          `json:"skip,omitempty"`
 	Knobs        map[string]string `json:"knobs,omitempty"`
 	NoFlowCache  bool              `json:"noFlowCache,omitempty"`
+	TimeScale    int               `json:"timeScale,omitempty"`
 	Parallel     int               `json:"parallel,omitempty"`
 	Expectations []ExpectFile      `json:"expectations,omitempty"`
 	Selected     int               `json:"selected"`

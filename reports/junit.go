@@ -182,6 +182,9 @@ func junitProperties(r *Report) []junitProperty {
 	if run.NoFlowCache {
 		add("flowCache", "off")
 	}
+	if run.TimeScale > 0 {
+		add("timeScale", strconv.Itoa(run.TimeScale))
+	}
 	for _, name := range slices.Sorted(maps.Keys(run.Knobs)) {
 		add("knob."+name, run.Knobs[name])
 	}

@@ -56,7 +56,7 @@ func sameRun(a, b *RunInfo) error {
 		a, b any
 	}{
 		{"version", a.Version, b.Version}, {"backend", a.Backend, b.Backend}, {"profile", a.Profile, b.Profile},
-		{"HNS", a.HNSVersion, b.HNSVersion}, {"build", a.OSBuild, b.OSBuild}, {"seed", a.Seed, b.Seed},
+		{"HNS", a.HNSVersion, b.HNSVersion}, {"build", a.OSBuild, b.OSBuild}, {"seed", a.Seed, b.Seed}, {"time scale", a.TimeScale, b.TimeScale},
 		{"knobs", fmt.Sprint(a.Knobs), fmt.Sprint(b.Knobs)}, {"expectations", a.Expectations, b.Expectations},
 	} {
 		if !reflect.DeepEqual(f.a, f.b) {

@@ -52,6 +52,9 @@ func (t *TextWriter) Header(run *RunInfo) {
 		head = append(head, fmt.Sprintf("build=%d", run.OSBuild))
 	}
 	head = append(head, fmt.Sprintf("seed=%d", run.Seed))
+	if run.TimeScale > 0 {
+		head = append(head, fmt.Sprintf("time-scale=%d", run.TimeScale))
+	}
 	if run.Shard != "" {
 		head = append(head, "shard="+run.Shard)
 	}

@@ -11,10 +11,13 @@ import (
 // Backend makes worlds of network namespaces. The zero value is ready.
 type Backend struct{}
 
-var _ backends.Backend = Backend{}
+var _ backends.TimeScaler = Backend{}
 
 // Name is "linux".
 func (Backend) Name() string { return "linux" }
+
+// ScalesTime: see README.md, Time.
+func (Backend) ScalesTime() {}
 
 // Capabilities are what the kernel's own networking can show.
 func (Backend) Capabilities() []backends.Capability {

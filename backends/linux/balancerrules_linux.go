@@ -186,7 +186,17 @@ func (h *host) leadToBalancer(from rule, n *network, mac wire.MAC, pre *chain) {
 	}
 }
 
-// leadAnswers leads answers of backends to where the translation is undone.
+// errorAbout matches ICMP errors that quote a packet to a port. The quoted
+// header is as the stacks here write it: without options.
+func errorAbout(src, dst netip.Addr, proto uint8, port uint16) rule {
+	const quoted = 8 // behind the ICMP header
+	return on(l4proto(unix.IPPROTO_ICMP), payload(transport, quoted+9, []byte{proto}),
+		payload(transport, quoted+12, src.AsSlice()), payload(transport, quoted+16, dst.AsSlice()),
+		payload(transport, quoted+20+2, be16(port)))
+}
+
+// leadAnswers leads answers of backends to where the translation is undone,
+// and so errors about what was translated.
 func (h *host) leadAnswers(from rule, b *balancer, lead rule, pre *chain) {
 	if src := b.source(); !b.direct() && !h.owns(src) && src.IsValid() {
 		pre.add(from, notGroup(), ipDst(single(src)), lead)
@@ -201,6 +211,7 @@ func (h *host) leadAnswers(from rule, b *balancer, lead rule, pre *chain) {
 					continue
 				}
 				pre.add(from, notGroup(), ipSrc(single(e.ipv4())), ipDst(single(c.ipv4())), l4proto(f.proto), srcPorts(f.internal, f.internal), lead)
+				pre.add(from, notGroup(), ipDst(single(c.ipv4())), errorAbout(c.ipv4(), e.ipv4(), f.proto, f.internal), lead)
 			}
 		}
 	}

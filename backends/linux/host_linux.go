@@ -364,12 +364,15 @@ func (h *host) plug(e *endpoint) error {
 	if err := watch.at(in, p.nic, &point{role: role}); err != nil {
 		return err
 	}
+	if err := h.autoconfigure(p); err != nil {
+		return err
+	}
 	return h.configure(p)
 }
 
 // wires joins container, port and host.
 func (h *host) wires(p *port) error {
-	if err := p.inside.conntrack(vfpIdle(h.store.profile.Knobs.VFPNATIdle)); err != nil {
+	if err := p.inside.conntrack(&h.w.time, vfpIdle(h.store.profile.Knobs.VFPNATIdle)); err != nil {
 		return err
 	}
 	if err := p.inside.bridge("port", wire.MAC{}, maxSegmentMTU, true); err != nil {

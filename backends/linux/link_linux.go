@@ -56,7 +56,7 @@ func (s *space) bridge(name string, mac wire.MAC, mtu int, forwardAll bool) erro
 		attrs.HardwareAddr = mac[:]
 	}
 	off := false
-	b := &netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &off}
+	b := &netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &off, AgeingTime: s.ageing}
 	if forwardAll {
 		mask := uint16(0xfff8) // all reserved addresses that the kernel lets one forward
 		b.GroupFwdMask = &mask

@@ -195,7 +195,7 @@ func (w *world) settle(d time.Duration) error {
 func (w *world) record() {
 	slices.SortStableFunc(w.loop.pending, func(a, b sighting) int { return a.at.Compare(b.at) })
 	for _, s := range w.hidden(w.loop.pending) {
-		w.seen = append(w.seen, backends.Observation{Seq: len(w.seen), At: s.at.Sub(w.begun) + w.skipped, Kind: s.kind,
+		w.seen = append(w.seen, backends.Observation{Seq: len(w.seen), At: w.time.contract(s.at), Kind: s.kind,
 			Role: s.role, Peer: s.peer, Frame: s.frame, Reason: s.reason, Where: s.where})
 		if s.kind == backends.OnWire {
 			w.checkWire(s)

@@ -312,12 +312,19 @@ func (c *chain) add(parts ...rule) { c.rules = append(c.rules, on(parts...)) }
 // tableName is that of everything that the backend programs.
 const tableName = "hnsim"
 
-// install replaces the tables of a namespace in one transaction.
+// rulesAtOnce fit into one transaction: the kernel answers each rule with a
+// copy of it, which waits in the socket's buffer until all are sent. Without
+// root that buffer is small.
+const rulesAtOnce = 200
+
+// install replaces the tables of a namespace, in one transaction if they are of
+// an ordinary size. The world is at rest meanwhile: nobody sees half a table.
 func (s *space) install(sets ...*ruleset) error {
 	c, err := s.nft()
 	if err != nil {
 		return err
 	}
+	sent := 0
 	for _, rs := range sets {
 		t := &nftables.Table{Family: rs.family, Name: tableName}
 		c.AddTable(t) // so that the next line finds one
@@ -340,10 +347,19 @@ func (s *space) install(sets ...*ruleset) error {
 			prio := ch.prio
 			nc := c.AddChain(&nftables.Chain{Name: ch.name, Table: t, Type: ch.kind, Hooknum: ch.hook, Priority: &prio})
 			for _, r := range ch.rules {
+				if sent++; sent%rulesAtOnce == 0 {
+					if err := s.flush(c); err != nil {
+						return err
+					}
+				}
 				c.AddRule(&nftables.Rule{Table: t, Chain: nc, Exprs: r})
 			}
 		}
 	}
+	return s.flush(c)
+}
+
+func (s *space) flush(c *nftables.Conn) error {
 	if err := c.Flush(); err != nil {
 		return fmt.Errorf("rules of %s: %w", s.name, err)
 	}

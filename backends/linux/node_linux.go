@@ -58,6 +58,9 @@ func (w *world) AddNode(_ context.Context, n backends.Node) error {
 	if err == nil {
 		err = w.addresses(nd)
 	}
+	if err == nil && n.Kind == backends.RouterNode {
+		err = w.advertise(nd)
+	}
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,8 @@ type space struct {
 	name   string // for messages
 	handle netns.NsHandle
 	nl     *netlink.Handle
-	frozen frozen // not nil where connections are tracked
+	frozen frozen  // not nil where connections are tracked
+	ageing *uint32 // of addresses that bridges have learned, in hundredths of a second; nil: the kernel's 300 s
 }
 
 // quiet are the settings of every namespace: Windows' hop limit, no traffic
@@ -28,6 +29,8 @@ type space struct {
 // file is a feature that the kernel was built without.
 var quiet = [][2]string{
 	{"net/ipv4/ip_default_ttl", "128"},
+	{"net/ipv6/conf/all/hop_limit", "128"},
+	{"net/ipv6/conf/default/hop_limit", "128"},
 	{"net/ipv4/icmp_ratelimit", "0"},
 	{"net/ipv4/icmp_echo_ignore_broadcasts", "1"},
 	{"net/ipv4/conf/all/rp_filter", "0"},

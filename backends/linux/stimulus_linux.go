@@ -17,16 +17,38 @@ import (
 
 // Do carries out a stimulus and waits until nothing is in flight.
 func (w *world) Do(ctx context.Context, s backends.Stimulus) (backends.Outcome, error) {
+	if err := w.punctual(); err != nil {
+		return backends.Outcome{}, err
+	}
 	out, err := w.carryOut(ctx, s)
 	if out.ID == 0 {
 		w.ids++
 		out.ID = w.ids
 	}
+	if s.More && s.Kind == backends.SendPacket && !w.loop.serves() {
+		w.behind++
+		if err == nil && w.behind%drainEvery == 0 {
+			err = errors.Join(w.loop.quiet(time.Millisecond), w.freeze())
+		}
+		return out, err
+	}
 	d := quietFor
 	if (s.Kind == backends.SendPacket || s.Kind == backends.SendFrame) && !w.loop.serves() {
 		d = sendsFor
 	}
-	return out, errors.Join(err, w.settle(d), w.freeze())
+	return out, errors.Join(err, w.settle(d), w.freeze(), w.giveUp(s.Role))
+}
+
+// giveUp ends what a container still asks its neighbours.
+func (w *world) giveUp(role string) error {
+	if w.containers[role] == nil {
+		return nil
+	}
+	in, _, err := w.role(role)
+	if err != nil {
+		return nil // it has asked nobody
+	}
+	return in.giveUp()
 }
 
 func (w *world) carryOut(ctx context.Context, s backends.Stimulus) (backends.Outcome, error) {
@@ -36,11 +58,6 @@ func (w *world) carryOut(ctx context.Context, s backends.Stimulus) (backends.Out
 	in, dev, err := w.role(s.Role)
 	if err != nil {
 		return backends.Outcome{}, err
-	}
-	if w.containers[s.Role] != nil {
-		if err := in.giveUp(); err != nil {
-			return backends.Outcome{}, err
-		}
 	}
 	switch s.Kind {
 	case backends.SendPacket:
@@ -59,9 +76,9 @@ func (w *world) carryOut(ctx context.Context, s backends.Stimulus) (backends.Out
 	return backends.Outcome{}, usage("unknown stimulus %q", s.Kind)
 }
 
-// giveUp ends what an earlier stimulus still asks its neighbours: on the
-// contract's clock everything is over between two stimuli, and the kernel would
-// ask again only after a second.
+// giveUp ends what a namespace still asks its neighbours: on the contract's
+// clock everything is over between two stimuli. The kernel would ask again after
+// a second, and then send what has waited for the answer.
 func (s *space) giveUp() error {
 	list, err := s.nl.NeighList(0, unix.AF_UNSPEC)
 	if err != nil {
@@ -77,44 +94,6 @@ func (s *space) giveUp() error {
 	}
 	return nil
 }
-
-// Advance lets time pass for what the kernel keeps over time: the connections
-// of every namespace lose it from what they have left. Nobody waits; what has
-// another clock (retransmissions, the reassembly of fragments) goes on in its
-// own time.
-func (w *world) Advance(ctx context.Context, d time.Duration) error {
-	if d < 0 {
-		return usage("time does not run backwards: advance %v", d)
-	}
-	w.skipped += d
-	return errors.Join(ctx.Err(), w.age(d), w.rest())
-}
-
-// freezeEvery is how often the kernel's clock is stopped for new connections:
-// well within the second that it rounds to.
-const freezeEvery = 400 * time.Millisecond
-
-// freeze stops it if it is time to.
-func (w *world) freeze() error {
-	if time.Since(w.froze) < freezeEvery {
-		return nil
-	}
-	w.froze = time.Now()
-	return w.age(0)
-}
-
-// age lets time pass for the connections of all namespaces.
-func (w *world) age(d time.Duration) error {
-	for _, s := range w.spaces {
-		if err := s.age(d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Now is the contract's time: the clock's, and what Advance left out.
-func (w *world) Now() time.Duration { return time.Since(w.begun) + w.skipped }
 
 // drainEvery is after how many packets the captures are read: without root
 // their buffers are small.

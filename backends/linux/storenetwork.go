@@ -40,6 +40,9 @@ func (s *store) buildNetwork(id string, doc *hcn.Network) (*network, error) {
 	if err := hcn.ValidateNetwork(doc, &s.profile); err != nil {
 		return nil, err
 	}
+	if err := refuseIPv6(doc); err != nil {
+		return nil, err
+	}
 	if doc.Type == "" {
 		doc.Type = hcn.NAT
 	}
@@ -67,6 +70,20 @@ func (s *store) buildNetwork(id string, doc *hcn.Network) (*network, error) {
 		n.doc.Flags |= hcn.EnableNonPersistent
 	}
 	return n, nil
+}
+
+// refuseIPv6 is what a build without dual stack answers (L2B-17, D-10): on
+// networks that rewrite MAC addresses this backend has none (see missing).
+func refuseIPv6(doc *hcn.Network) error {
+	if !doc.Type.UsesVFP() {
+		return nil
+	}
+	for _, s := range doc.Subnets() {
+		if p, err := netip.ParsePrefix(s.IpAddressPrefix); err == nil && p.Addr().Is6() {
+			return hcn.ErrorAt(hcn.ErrInvalidNetwork, "Ipams", "the IPv6 prefix "+s.IpAddressPrefix, "IPv4, without "+hcn.FeatureIPv6DualStack)
+		}
+	}
+	return nil
 }
 
 // chooseUplink finds the adapter of an external network: the one that a policy

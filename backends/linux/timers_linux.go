@@ -1,7 +1,6 @@
 package linux
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,14 +22,14 @@ func (h *host) idleTimes() error {
 	h.timers = kind
 	k := h.store.profile.Knobs
 	if kind == "vfp" {
-		return h.space.conntrack(vfpIdle(k.VFPNATIdle))
+		return h.space.conntrack(&h.w.time, vfpIdle(k.VFPNATIdle))
 	}
 	// WinNAT makes no mapping from the middle of a connection.
 	if err := h.space.sysctl("net/netfilter/nf_conntrack_tcp_loose", "0"); err != nil {
 		return err
 	}
 	t := k.NATTimers()
-	return h.space.conntrack(map[string]time.Duration{"icmp": t.ICMP, "udp": t.UDP, "transient": t.TCPTransient, "established": t.TCPEstablished})
+	return h.space.conntrack(&h.w.time, map[string]time.Duration{"icmp": t.ICMP, "udp": t.UDP, "transient": t.TCPTransient, "established": t.TCPEstablished})
 }
 
 // vfpIdle is one idle time for everything (rule VFP-09).
@@ -52,11 +51,11 @@ func (h *host) setTimers(text string) error {
 		t[name] = d
 	}
 	h.timers = "set"
-	return h.space.conntrack(t)
+	return h.space.conntrack(&h.w.time, t)
 }
 
 // conntrack sets the idle times of a namespace's connection table.
-func (s *space) conntrack(t map[string]time.Duration) error {
+func (s *space) conntrack(c *clock, t map[string]time.Duration) error {
 	if s.frozen == nil {
 		s.frozen = frozen{}
 	}
@@ -68,9 +67,12 @@ func (s *space) conntrack(t map[string]time.Duration) error {
 			"tcp_timeout_unacknowledged", "tcp_timeout_max_retrans"},
 	}
 	for name, list := range files {
-		seconds := max(1, int(t[name]/time.Second))
+		seconds, err := c.seconds(t[name])
+		if err != nil {
+			return err
+		}
 		for _, f := range list {
-			if err := s.sysctl("net/netfilter/nf_conntrack_"+f, strconv.Itoa(seconds)); err != nil {
+			if err := s.sysctl("net/netfilter/nf_conntrack_"+f, seconds); err != nil {
 				return err
 			}
 		}

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hnsim/hnsim/backends"
 	"github.com/hnsim/hnsim/sim/hcn"
@@ -32,17 +31,16 @@ type world struct {
 	taps       []string          // of the fabric, on those interfaces
 	far        []*node           // routers of other parts, without a namespace here
 
-	begun   time.Time
-	skipped time.Duration // by Advance, beyond what the clock shows
-	froze   time.Time     // when the connections' clock was last stopped
-	loop    loop
-	seen    []backends.Observation
-	ids     uint64
-	ipID    uint16
-	ephem   uint16
-	broken  []string // invariants that do not hold
-	inject  bool     // a stimulus had broken checksums on purpose
-	rig     *rig     // under load
+	time   clock
+	loop   loop
+	seen   []backends.Observation
+	ids    uint64
+	ipID   uint16
+	behind int // stimuli after which nobody waited
+	ephem  uint16
+	broken []string // invariants that do not hold
+	inject bool     // a stimulus had broken checksums on purpose
+	rig    *rig     // under load
 }
 
 // node is a host, router or external machine.
@@ -83,7 +81,10 @@ func open(_ context.Context, cfg backends.WorldConfig) (backends.World, error) {
 		return nil, err
 	}
 	w := &world{cfg: cfg, profile: p, segments: map[string]string{}, nodes: map[string]*node{},
-		containers: map[string]*container{}, begun: time.Now(), ephem: firstDynamicPort}
+		containers: map[string]*container{}, ephem: firstDynamicPort}
+	if w.time, err = newClock(cfg.TimeScale, p.Knobs); err != nil {
+		return nil, err
+	}
 	if w.fabric, err = w.newSpace("the fabric"); err != nil {
 		return nil, w.abandon(err)
 	}
@@ -117,8 +118,12 @@ func (w *world) abandon(err error) error {
 
 func (w *world) newSpace(name string) (*space, error) {
 	s, err := newSpace(name)
-	if err == nil {
-		w.spaces = append(w.spaces, s)
+	if err != nil {
+		return nil, err
+	}
+	w.spaces = append(w.spaces, s)
+	if w.time.scale > 1 {
+		err = s.hasten(&w.time)
 	}
 	return s, err
 }

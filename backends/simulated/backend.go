@@ -21,10 +21,16 @@ var (
 	_ backends.Backend   = Backend{}
 	_ backends.Explainer = Backend{}
 	_ backends.DropNamer = Backend{}
+
+	_ backends.TimeScaler = Backend{}
 )
 
 // Name is "sim".
 func (Backend) Name() string { return "sim" }
+
+// ScalesTime: time is virtual here. All timers and every Advance divided by
+// one number would be the same run, read off another clock.
+func (Backend) ScalesTime() {}
 
 // Capabilities are all there are; running programs takes wine and the
 // stand-in's DLLs or the compiler for them.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/hnsim/hnsim/backends/hns"
 	"github.com/hnsim/hnsim/backends/replay"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/buildinfo"
 	"github.com/hnsim/hnsim/cmd/hnsim/internal/exit"
@@ -33,6 +34,7 @@ type diffFlags struct {
 	html        string
 	parallel    int
 	timeout     time.Duration
+	timeScale   int
 	flags       *pflag.FlagSet
 }
 
@@ -86,8 +88,9 @@ could be compared, or a scenario is in the part that a torn recording has lost.`
 	flags.StringArrayVar(&f.strict, "strict", nil, "`name` of a normalisation that is not used, or all; repeatable: "+normalisationNames())
 	flags.StringArrayVar(&f.expect, "expect", nil, "expectation `file` with known deviations; repeatable")
 	flags.StringVar(&f.html, "html", "", "also write the comparison as one page to this `file`")
-	flags.IntVar(&f.parallel, "parallel", 0, "`number` of scenarios at a time; 0 is one per CPU")
+	flags.IntVar(&f.parallel, "parallel", 0, "`number` of scenarios at a time; 0 is one per CPU, or four where time really passes")
 	flags.DurationVar(&f.timeout, "timeout", 0, "wall-clock `time` allowed per scenario and side; 0 is 1m, or 3m where time really passes")
+	flags.IntVar(&f.timeScale, "time-scale", 0, timeScaleUsage)
 	return c
 }
 
@@ -152,7 +155,7 @@ func (a *app) printDiff(d *reports.Diff, took time.Duration) error {
 
 func (a *app) diffConfig(args []string, f *diffFlags) (conformance.DiffConfig, error) {
 	cfg := conformance.DiffConfig{
-		Labels: f.label, Skip: f.skip, Strict: f.strict, Expect: f.expect, Parallel: f.parallel, Timeout: f.timeout,
+		Labels: f.label, Skip: f.skip, Strict: f.strict, Expect: f.expect, Parallel: f.parallel, Timeout: f.timeout, TimeScale: f.timeScale,
 		Version: buildinfo.Version(), Now: a.now,
 	}
 	if f.parallel < 0 {
@@ -194,6 +197,11 @@ func (a *app) parseSide(text string) (diffSide, error) {
 	b, known := a.backends[name]
 	if !known {
 		return s, a.recordedSide(&s, text)
+	}
+	if _, real := b.(hns.Backend); real {
+		if err := needsHNS(); err != nil {
+			return s, err
+		}
 	}
 	s.Backend = b
 	if hasProfile {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -30,6 +31,25 @@ func TestAnotherSeedChangesNothingThatMeansAnything(t *testing.T) {
 		r.check(t, 0, name, "")
 	}
 	hnsim(t, nil, "diff", "--left", "sim", "--right", "sim,seed=4711", "S-NAT-02", "--strict", "macs").check(t, 1, "not normalised: macs", "")
+}
+
+// What cannot be tested here is no wrong usage, on either side.
+func TestAComparisonWithTheRealHNSNeedsWindows(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("this is Windows")
+	}
+	t.Chdir(t.TempDir())
+	hnsim(t, nil, "diff", "--left", "sim", "--right", "hns", "S-NAT-01").check(t, 3, "", "Windows")
+	hnsim(t, nil, "diff", "--left", "hns@ws2019", "--right", "sim", "S-NAT-01").check(t, 3, "", "Windows")
+}
+
+// Time that is virtual is the same on a scaled clock.
+func TestATimeScaleIsForBackendsThatKnowIt(t *testing.T) {
+	t.Chdir(t.TempDir())
+	hnsim(t, nil, "diff", "--left", "sim", "--right", "sim", "--time-scale", "30", "S-NAT-05").check(t, 0, "1 agree", "time-scale=30")
+	hnsim(t, nil, "run", "--time-scale", "30", "--record", "r.hnsrec", "S-NAT-05").check(t, 2, "", "exclude each other")
+	hnsim(t, nil, "run", "--record", "r.hnsrec", "-q", "S-NAT-05")
+	hnsim(t, nil, "diff", "--left", "sim", "--right", "r.hnsrec", "--time-scale", "30", "S-NAT-05").check(t, 2, "", "cannot scale time")
 }
 
 func TestARecordingAgreesWithWhatWasRecorded(t *testing.T) {

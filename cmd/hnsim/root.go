@@ -229,8 +229,8 @@ func (a *app) config(w *worldFlags) (conformance.Config, error) {
 		b = model
 	}
 	if real, ok := b.(hns.Backend); ok {
-		if why := hns.Check(); why != "" {
-			return conformance.Config{}, exit.With(exit.NotTested, errors.New(why))
+		if err := needsHNS(); err != nil {
+			return conformance.Config{}, err
 		}
 		real.Options = w.hns.options(a)
 		b = real
@@ -241,6 +241,14 @@ func (a *app) config(w *worldFlags) (conformance.Config, error) {
 	}
 	cfg.Knobs, err = parseKnobs(w.knobs)
 	return cfg, err
+}
+
+// needsHNS says what keeps the real HNS from being tested here.
+func needsHNS() error {
+	if why := hns.Check(); why != "" {
+		return exit.With(exit.NotTested, errors.New(why))
+	}
+	return nil
 }
 
 // parseKnobs reads name=value.

@@ -34,6 +34,7 @@ type runFlags struct {
 	parallel         int
 	expect           []string
 	timeout          time.Duration
+	timeScale        int
 	github           bool
 }
 
@@ -79,9 +80,12 @@ and summary.md.`,
 	flags.IntVar(&f.parallel, "parallel", 0, "`number` of scenarios at a time; 0 is one per CPU, or four where time really passes")
 	flags.StringArrayVar(&f.expect, "expect", nil, "expectation `file`; repeatable")
 	flags.DurationVar(&f.timeout, "timeout", 0, "wall-clock `time` allowed per scenario; 0 is 1m, or 3m where time really passes")
+	flags.IntVar(&f.timeScale, "time-scale", 0, timeScaleUsage)
 	flags.BoolVar(&f.github, "github", false, "write GitHub annotations (default where GITHUB_ACTIONS=true)")
 	return c
 }
+
+const timeScaleUsage = "let advance really wait, with all timers divided by at most this `number` (backend linux; 0: nobody waits, see its README)"
 
 func (a *app) runRun(c *cobra.Command, args []string, f *runFlags) error {
 	cfg, err := a.runConfig(args, f)
@@ -150,7 +154,10 @@ func (a *app) runConfig(args []string, f *runFlags) (conformance.Config, error) 
 		return cfg, errors.New("--update rewrites files that are named; name one, such as ./scenarios/nat/idle.txtar")
 	}
 	cfg.Labels, cfg.Skip, cfg.Expect = f.label, f.skip, f.expect
-	cfg.Parallel, cfg.Timeout, cfg.Out = f.parallel, f.timeout, f.out
+	cfg.Parallel, cfg.Timeout, cfg.Out, cfg.TimeScale = f.parallel, f.timeout, f.out, f.timeScale
+	if f.timeScale != 0 && f.record != "" {
+		return cfg, errors.New("--record and --time-scale exclude each other: a recording is of the contract's own time")
+	}
 	cfg.StopOnFail, cfg.CheckDeterminism, cfg.CheckFlowTable = f.stopOn == "fail", f.checkDeterminism, f.checkFlowTable
 	cfg.Keep, cfg.Update = f.keep, f.update
 	cfg.Info = reports.RunInfo{Version: buildinfo.Version(), Git: buildinfo.Git()}

@@ -73,9 +73,9 @@ func (s *suite) failing(what []string, more ...string) ([]string, error) {
 }
 
 // differing compares the broken model with a recording of the unbroken one, or
-// of another backend, and
-// lists the scenarios in which something else was observed. The scenarios of
-// the rule that was broken come first: they mostly suffice, and are few.
+// of another backend, and lists the scenarios in which something else was
+// observed. The scenarios of the rule that was broken come first: they mostly
+// suffice, and are few.
 func differing(s *suite, m Mutation) ([]string, error) {
 	all := [][]string{{"rule:" + m.Rule}, nil}
 	if len(selectors) > 0 {

@@ -205,6 +205,9 @@ func reproduce(run *reports.RunInfo) string {
 	for _, k := range slices.Sorted(maps.Keys(run.Knobs)) {
 		words = append(words, "--knob", quoted(k+"="+run.Knobs[k]))
 	}
+	if run.TimeScale > 0 {
+		words = append(words, "--time-scale", fmt.Sprint(run.TimeScale))
+	}
 	if run.NoFlowCache {
 		words = append(words, "--no-flow-cache")
 	}

@@ -95,6 +95,7 @@ type Options struct {
 	Knobs       map[string]string // over those of the scenario
 	NoFlowCache bool              // switch unified flow tables off (rule VFP-12)
 	Tracing     bool              // record a stage trace of every packet
+	TimeScale   int               // of backends.WorldConfig
 	// Update makes cmp accept what it gets: Result.Rewritten is the file with
 	// the golden text replaced.
 	Update bool

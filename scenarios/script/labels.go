@@ -6,7 +6,7 @@ type LabelDoc struct{ Name, Meaning string }
 var labelTable = []LabelDoc{
 	{"core", "what every user of the area relies on; run first"},
 	{"extended", "beyond the core: options, corner cases"},
-	{"slow", "thousands of packets, or long virtual times"},
+	{"slow", "thousands of packets, or more than 30 minutes of virtual time"},
 	{"golden", "compares whole frames or documents byte by byte"},
 	{"regression", "reproduces a bug that was reported on a real host"},
 	{"documented", "pins a documented limitation: the feature is expected not to work"},

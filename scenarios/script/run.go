@@ -90,7 +90,7 @@ func Run(ctx context.Context, sc *Scenario, b backends.Backend, opt Options) (re
 		}
 	}
 	world, err := b.Open(ctx, backends.WorldConfig{Seed: opt.Seed, Profile: env.profile.Name, Knobs: knobs,
-		NoFlowCache: opt.NoFlowCache, Tracing: opt.Tracing || sc.usesWord("trace")})
+		NoFlowCache: opt.NoFlowCache, Tracing: opt.Tracing || sc.usesWord("trace"), TimeScale: opt.TimeScale})
 	if err != nil {
 		res.Status, res.Reason = noWorld(err)
 		return res

@@ -231,6 +231,7 @@ func (d *sending) op() op {
 		for i := range n {
 			one.Src = withPort(s.Src, d.sport*i)
 			one.Dst = withPort(s.Dst, d.dport*i)
+			one.More = i+1 < n
 			if err := r.send(one); err != nil {
 				return err
 			}
