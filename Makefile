@@ -112,7 +112,7 @@ test-linux: build ## the suite on the Linux kernel (as root, or with user namesp
 kernel-suite:
 	HNSIM_REQUIRE_TOOLS=1 $(GO) test -count=1 ./backends/linux
 	./hnsim run --backend linux --out $(OUT)/linux
-	./hnsim diff --left sim --right linux --time-scale 15 --label 'timers && !slow' --skip S-LB2-10/idle=600
+	./hnsim diff --left sim --right linux --time-scale 15 --label 'timers && !slow' --parallel 4 --skip S-LB2-10/idle=600
 
 # Several machines: a coordinator and agents as processes of their own.
 .PHONY: test-agents

@@ -23,7 +23,9 @@ type clock struct {
 	skipped time.Duration // aged: by Advance, beyond what the clock shows
 	froze   time.Time     // aged: when the connections' clock was last stopped
 	due     time.Time     // waited: when the time of the last Advance was over
-	last    time.Time     // waited: when the last stimulus began; zero after Advance
+	first   time.Time     // waited: when the first stimulus after it began, and
+	last    time.Time     // the last one; zero after Advance
+	spread  time.Duration // waited: half of what was between them before it
 }
 
 // Timers of the contract that are no knobs, in the kernel's units.
@@ -108,12 +110,13 @@ func (w *world) Advance(ctx context.Context, d time.Duration) error {
 }
 
 // wait lets the kernel's clock run. On the contract's clock stimuli take no
-// time: it goes on from where the last of them began.
+// time: it goes on from the middle between the first of them and the last.
 func (w *world) wait(ctx context.Context, d time.Duration) error {
 	t := &w.time
 	switch {
 	case !t.last.IsZero():
-		t.due = t.last
+		t.spread = t.last.Sub(t.first) / 2
+		t.due = t.first.Add(t.spread)
 	case t.due.IsZero():
 		t.due = time.Now()
 	}
@@ -124,29 +127,33 @@ func (w *world) wait(ctx context.Context, d time.Duration) error {
 }
 
 // punctual notes when a stimulus begins. The scenarios look a second before
-// and a second after a timer ends: who is late by three quarters of that,
-// because the machine is busy, would see something else and blame the kernel.
+// and a second after a timer ends: who is late by most of that, because the
+// machine is busy, would see something else and blame the kernel.
 func (w *world) punctual() error {
 	t := &w.time
 	if t.scale == 0 {
 		return nil
 	}
 	now := time.Now()
-	if late := now.Sub(t.due); t.last.IsZero() && !t.due.IsZero() && late > time.Second*3/4/t.scale {
+	if late := now.Sub(t.due) + t.spread; !t.due.IsZero() && late > time.Second*3/4/t.scale {
 		return &lateError{late: late, scale: int(t.scale)}
+	}
+	if t.last.IsZero() {
+		t.first = now
 	}
 	t.last = now
 	return nil
 }
 
-// lateError is a wait that the machine ended too late.
+// lateError is a wait that the machine ended too late, or stimuli that took it
+// too long.
 type lateError struct {
 	late  time.Duration
 	scale int
 }
 
 func (e *lateError) Error() string {
-	return fmt.Sprintf("the machine woke up %v too late for a clock that is %d times as fast: take a smaller --time-scale, or fewer scenarios at a time (--parallel)",
+	return fmt.Sprintf("the machine is %v too late for a clock that is %d times as fast: take a smaller --time-scale, or fewer scenarios at a time (--parallel)",
 		e.late.Round(time.Millisecond), e.scale)
 }
 
