@@ -84,11 +84,31 @@ type benchView struct {
 	*Bench
 	Flows, Sizes []chart
 	HasLimit     bool
+	// Columns that say nothing are left out; Rest is how many are behind flows.
+	HasCycles, HasGates, HasVariants bool
+	Rest                             int
+}
+
+// only sets the columns that the table of cells has.
+func (v *benchView) only() {
+	some := func(has func(c *BenchCell) bool) bool {
+		ok := slices.ContainsFunc(v.Cells, func(c BenchCell) bool { return has(&c) })
+		if ok {
+			v.Rest++
+		}
+		return ok
+	}
+	v.Rest = 8
+	v.HasLimit = some(func(c *BenchCell) bool { return c.Limit > 0 })
+	v.HasCycles = some(func(c *BenchCell) bool { return c.Cycles > 0 })
+	v.HasGates = some(func(c *BenchCell) bool { return c.Gate != nil })
+	v.HasVariants = some(func(c *BenchCell) bool { return c.Traffic() != "uniform" })
 }
 
 // BenchPage is a benchmark as one HTML page that needs nothing else.
 func BenchPage(b *Bench) ([]byte, error) {
-	v := benchView{Bench: b, HasLimit: slices.ContainsFunc(b.Cells, func(c BenchCell) bool { return c.Limit > 0 })}
+	v := benchView{Bench: b}
+	v.only()
 	v.Flows = b.charts("flows", func(c *BenchCell) string { return Count(c.Flows) }, func(c *BenchCell) string { return c.Size })
 	v.Sizes = b.charts("bytes of a frame", func(c *BenchCell) string { return c.Size }, func(c *BenchCell) string { return Count(c.Flows) })
 	var buf bytes.Buffer
@@ -126,7 +146,7 @@ func (b *Bench) charts(label string, x, by func(*BenchCell) string) []chart {
 			if label == "flows" {
 				name = "size " + name
 			} else {
-				name += " flows"
+				name += map[bool]string{true: " flow", false: " flows"}[name == "1"]
 			}
 			if t := c.Traffic(); t != "uniform" {
 				name += " " + t
@@ -159,7 +179,7 @@ func addTo(all []series, name string, limit bool, x string, v spread) []series {
 
 const (
 	chartW, chartH                                   = 460, 260
-	chartLeft, chartRight, chartTop, chartBottomEdge = 52, 330, 34, 214
+	chartLeft, chartRight, chartTop, chartBottomEdge = 52, 350, 34, 214
 )
 
 // draw gives everything its place. A chart of one x says nothing that the table
@@ -238,7 +258,7 @@ func (c *chart) spreadLabels() {
 		l.Y = max(l.Y, last+room)
 		last = l.Y
 	}
-	over := last - (c.Bottom - 4)
+	over := last - (c.Bottom - 9) // clear of the axis
 	for k := len(order) - 1; k >= 0 && over > 0; k-- {
 		l := &c.Lines[order[k]].Label
 		l.Y -= over

@@ -1,6 +1,9 @@
-// Command peers measures forwarding paths of the model and other systems side by
-// side, in one run: many short rounds in turn, so that what the machine does
-// meanwhile meets all of them, and prints ratios.
+//go:build linux
+
+// Command peers measures forwarding paths of the model and of other systems
+// side by side, in one run: many short rounds in turn, so that what the machine
+// does meanwhile meets all of them, and prints ratios. README.md says what each
+// figure includes.
 //
 // It is a module of its own, so that users of hnsim do not inherit what the
 // peers need.
@@ -14,20 +17,29 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
-	"runtime/pprof"
+	"runtime"
 	"slices"
 	"strings"
-
-	"github.com/hnsim/hnsim/backends"
-	"github.com/hnsim/hnsim/backends/simulated"
-	"github.com/hnsim/hnsim/conformance/bench"
+	"syscall"
+	"time"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+	if len(os.Args) > 1 && os.Args[1] == childWord {
+		os.Exit(child(os.Args[2:], os.Stdin, os.Stdout))
+	}
+	// Children belong to this thread, and die with it.
+	runtime.LockOSThread()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	interrupted := ctx.Err() != nil
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case interrupted:
+		fmt.Fprintln(os.Stderr, "peers: interrupted; what is printed is what was measured")
+		os.Exit(130)
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(map[bool]int{true: 2, false: 3}[errors.Is(err, errUsage)])
 	}
@@ -35,112 +47,119 @@ func main() {
 
 var errUsage = errors.New("usage")
 
-// row is a path of the model beside a row of the limit.
-type row struct {
-	path, limit string
-	flows       int
-	goal        float64 // at most, times the limit
-}
-
-// rows are what the project promises.
-var rows = []row{
-	{"l2", "l2", 100_000, 2},
-	{"nat", "napt", 100_000, 2},
-	{"nat", "napt", 1_000_000, 2},
-	{"outboundnat", "napt", 50_000, 2},
-	{"encap", "encap", 100_000, 2},
-	{"encap+decap", "encap+decap", 100_000, 2.5},
-	{"lb-dsr", "lb", 100_000, 2.5},
-	{"acl-1000", "acl-abv-1000", 100_000, 3},
-	{"nat-new", "new", 100_000, 3},
-}
-
 type options struct {
-	rounds, packets int
-	only, profile   string
-	flows           int
+	rounds        int
+	round         time.Duration
+	rows, systems []string
+	flows         int
+	quick         bool
+	format        string
+	profile       string
 }
 
-func run(ctx context.Context, args []string, out io.Writer) error {
-	var o options
+func parse(args []string, talk io.Writer) (o options, err error) {
+	var rows, systems string
 	fs := flag.NewFlagSet("peers", flag.ContinueOnError)
-	fs.IntVar(&o.rounds, "rounds", 15, "rounds of each row")
-	fs.IntVar(&o.packets, "packets", 400_000, "packets of a round")
-	fs.IntVar(&o.flows, "flows", 0, "flows of every row, in place of its own")
-	fs.StringVar(&o.only, "rows", "", "paths to measure, separated by commas; all if empty")
-	fs.StringVar(&o.profile, "profile", "", "write a CPU profile of the model's rounds to a file")
+	fs.SetOutput(talk)
+	fs.IntVar(&o.rounds, "rounds", 15, "rounds of each system, in turn")
+	fs.DurationVar(&o.round, "round", 20*time.Millisecond, "time of a round")
+	fs.IntVar(&o.flows, "flows", 0, "flows of every workload, in place of its own")
+	fs.StringVar(&rows, "rows", "", "workloads to measure, separated by commas; all if empty")
+	fs.StringVar(&systems, "systems", "", "systems to measure, separated by commas; all if empty")
+	fs.BoolVar(&o.quick, "quick", false, "measure next to nothing: shows that it works")
+	fs.StringVar(&o.format, "format", "text", "text or json")
+	fs.StringVar(&o.profile, "profile", "", "write a CPU profile of the model's process to a file; the last workload's remains")
 	if err := fs.Parse(args); err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		if errors.Is(err, flag.ErrHelp) {
+			return o, err
+		}
+		return o, fmt.Errorf("%w: %w", errUsage, err)
 	}
-	if fs.NArg() > 0 || o.rounds < 1 || o.packets < 64 {
-		return fmt.Errorf("%w: expected flags only, at least one round and 64 packets", errUsage)
+	if o.quick {
+		o.rounds, o.round, o.flows = 1, time.Millisecond, 1000
 	}
-	limit, err := bench.OpenLimit(ctx)
+	known := map[string]bool{}
+	for _, w := range workloads {
+		known[w.name] = true
+	}
+	if o.rows, err = words(rows, func(s string) bool { return known[s] }); err == nil {
+		o.systems, err = words(systems, func(s string) bool { return openers[s] != nil })
+	}
+	switch {
+	case err != nil:
+	case fs.NArg() > 0:
+		err = fmt.Errorf("%q: expected flags only", fs.Arg(0))
+	case o.rounds < 1 || o.round <= 0 || o.flows < 0:
+		err = errors.New("expected at least one round, of a positive time, and no negative number of flows")
+	case o.format != "text" && o.format != "json":
+		err = fmt.Errorf("-format %s: expected text or json", o.format)
+	}
+	if err != nil {
+		return o, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	return o, nil
+}
+
+func words(list string, known func(string) bool) ([]string, error) {
+	if list == "" {
+		return nil, nil
+	}
+	out := strings.Split(list, ",")
+	for _, w := range out {
+		if !known(w) {
+			return nil, fmt.Errorf("nothing is called %q", w)
+		}
+	}
+	return out, nil
+}
+
+// wants says whether a list names something, or is empty.
+func wants(list []string, name string) bool { return len(list) == 0 || slices.Contains(list, name) }
+
+func run(ctx context.Context, args []string, out, talk io.Writer) error {
+	o, err := parse(args, talk)
 	if err != nil {
 		return err
 	}
-	defer limit.Close()
-	debug.SetGCPercent(400)
-	fmt.Fprintln(out, "64-byte frames, one core, ns per packet of the thread's time; rounds in turn. The model's include")
-	fmt.Fprintln(out, "bringing the frame in and everything that a host does with it; the limit's, the unavoidable work.")
-	fmt.Fprintf(out, "%-14s %8s %9s %9s  %-14s %9s %9s  %7s %7s %5s\n", "path", "flows", "median", "least", "limit", "median", "least", "ratio", "least", "goal")
-	for _, r := range rows {
-		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), r.path) {
+	dir, err := os.MkdirTemp("", "hnsim-peers")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	cpu, err := oneCore()
+	if err != nil {
+		return err
+	}
+	doc := newDocument(cpu)
+	text := o.format == "text"
+	if text {
+		doc.head(out)
+	}
+	m := meter{o: o, dir: dir}
+	for _, w := range workloads {
+		if !wants(o.rows, w.name) {
 			continue
 		}
+		flows := w.flows
 		if o.flows > 0 {
-			r.flows = o.flows
+			flows = []int{o.flows}
 		}
-		if err := compare(ctx, o, limit, r, out); err != nil {
+		for _, n := range flows {
 			if ctx.Err() != nil {
-				return ctx.Err()
+				break
 			}
-			fmt.Fprintf(out, "%-14s %8d not measured: %v\n", r.path, r.flows, err)
+			g := m.group(ctx, w, n)
+			doc.Groups = append(doc.Groups, g)
+			if text {
+				g.print(out)
+			}
 		}
 	}
-	return nil
-}
-
-// compare measures one row.
-func compare(ctx context.Context, o options, limit *bench.CLimit, r row, out io.Writer) error {
-	server, err := limit.Serve(ctx, r.flows)
-	if err != nil {
-		return err
+	doc.Interrupted = ctx.Err() != nil
+	doc.judge(o)
+	if text {
+		doc.foot(out)
+		return nil
 	}
-	defer server.Close()
-	d, err := bench.OpenDrive(ctx, simulated.Backend{}, backends.WorldConfig{Seed: 1, Profile: "ws2022"}, r.path, 64, r.flows)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if o.profile != "" {
-		f, err := os.Create(o.profile)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
-	}
-	var model, least, ratios []float64
-	for range o.rounds {
-		c, err := server.Run(r.limit, o.packets)
-		if err != nil {
-			return err
-		}
-		m, err := d.Run(o.packets)
-		if err != nil {
-			return err
-		}
-		model, least, ratios = append(model, m), append(least, c), append(ratios, m/c)
-	}
-	for _, v := range [][]float64{model, least, ratios} {
-		slices.Sort(v)
-	}
-	mid := o.rounds / 2
-	fmt.Fprintf(out, "%-14s %8d %9.1f %9.1f  %-14s %9.1f %9.1f  %6.2fx %6.2fx %4.1fx\n",
-		r.path, r.flows, model[mid], model[0], r.limit, least[mid], least[0], ratios[mid], model[0]/least[0], r.goal)
-	return nil
+	return doc.encode(out)
 }
