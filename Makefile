@@ -145,6 +145,12 @@ peers: ## the model beside the C limit, gVisor, gopacket, the kernel, XDP and sw
 test-peers: ## vet and tests of that module; what is missing here is a row with its reason
 	cd conformance/bench/peers && $(GO) vet -mod=mod . && $(GO) test -mod=mod -count=1 .
 
+# Exact gates.
+.PHONY: instructions
+
+instructions: ## instructions per packet under valgrind against those on record (ARGS=-update records anew)
+	$(GO) test -count=1 -v -timeout 60m -run TestInstructionsPerPacket ./conformance/bench -instructions $(ARGS)
+
 # Random worlds.
 .PHONY: fuzz-worlds mutate-fuzz
 

@@ -45,7 +45,7 @@ func openKernel(path string, flows int) (runner, error) {
 		return nil, errors.New("needs root for a network namespace and BPF")
 	}
 	if flows > kernelFlows {
-		return nil, fmt.Errorf("more than the %d flows that connection tracking holds by default", kernelFlows)
+		return nil, fmt.Errorf("not asked for more than %d flows: connection tracking holds no more by default", kernelFlows)
 	}
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return nil, fmt.Errorf("network namespace: %w", err)
