@@ -25,12 +25,13 @@ const linearMax = 8
 // take a few megabytes. What the blocks have in common is worth looking at only
 // where every dimension has some rule: a piece says so for its blocks, and a row
 // for the words of a block (the aggregation of Baboescu and Varghese's
-// aggregated bit vectors, twice). Candidates are still checked with Match.unmet,
-// which also has the conditions that have no dimension.
+// aggregated bit vectors, twice). Candidates are checked with Match.unmet, which
+// also has the conditions that have no dimension, unless the rule is exact.
 type classifier struct {
 	dims   []dimension
 	rows   []uint32 // of all dimensions, perRow block numbers each; see store
 	blocks []block  // blocks[0] is empty
+	exact  []uint64 // a bit for each rule whose candidates among packets match it, see Match.exact
 	perRow int
 	group  uint8 // 1<<group blocks share a bit of dimension.some
 }
@@ -196,7 +197,35 @@ func newClassifier(rules []*Rule) *classifier {
 	for f := FieldEtherType; f <= FieldInPort; f++ {
 		c.addDimension(f, rules)
 	}
+	c.exact = make([]uint64, (len(rules)+63)/64)
+	for i, r := range rules {
+		if r.Match.exact() {
+			c.exact[i/64] |= 1 << (i % 64)
+		}
+	}
 	return c
+}
+
+// exact reports whether the intervals of the match say all of it to IPv4 packets
+// with ports: none of the conditions is without an interval, and none holds
+// IPv6 addresses, which might be IPv4's in another form.
+func (m *Match) exact() bool {
+	if m.Never || m.Func != nil {
+		return false
+	}
+	for f := FieldEtherType; f <= FieldInPort; f++ {
+		if m.asks()&(1<<f) != 0 && len(f.intervals(m)) == 0 {
+			return false
+		}
+	}
+	for _, ps := range [][]netip.Prefix{m.Src, m.Dst} {
+		for _, p := range ps {
+			if !p.Addr().Is4() {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // edge is where a rule's interval begins (+1) or has ended (-1).
@@ -251,7 +280,7 @@ func (c *classifier) addDimension(f Field, rules []*Rule) {
 		}
 		d.narrow = append(d.narrow, at.lo)
 	}
-	if len(d.narrow) > radixSteps {
+	if len(d.narrow) > 1 {
 		d.tree = newRadix(d.narrow)
 	}
 	for row := c.rows[d.rows:]; len(row) > 0; row = row[c.perRow:] {
@@ -367,19 +396,40 @@ const maxDims = 16
 // first returns the index of the first rule that w meets, or -1.
 func (c *classifier) first(w *Walk, rules []*Rule, asks []conditions) int {
 	var rows [maxDims]int // where they are, in the order of dims
+	h := &w.H
+	plain := h.Src.Is4() && h.Dst.Is4() && (h.Proto == wire.ProtoTCP || h.Proto == wire.ProtoUDP)
 	some := ^uint64(0)
-	for i := range c.dims {
-		d, at := &c.dims[i], 0
-		if v, ok := d.kind.value(w); ok {
-			at = 1 + d.find(v)
+	if plain {
+		// All values at once, as all are there: field by field takes longer.
+		vals := [maxDims]uint64{
+			FieldEtherType: uint64(h.EtherType), FieldProto: uint64(h.Proto), FieldSrc: addrValue(h.Src).lo, FieldDst: addrValue(h.Dst).lo,
+			FieldSrcPort: uint64(h.SrcPort), FieldDstPort: uint64(h.DstPort), FieldEthSrc: macValue(h.EthSrc), FieldEthDst: macValue(h.EthDst),
+			FieldVNI: uint64(w.VNI), FieldInPort: uint64(w.InPort),
 		}
-		some &= d.some[at]
-		rows[i&(maxDims-1)] = d.rows + at*c.perRow
+		for i := range c.dims {
+			d, at, v := &c.dims[i], 0, vals[c.dims[i].kind&(maxDims-1)]
+			if d.tree != nil {
+				at = d.tree.find(v)
+			} else {
+				at = d.find(u128{0, v})
+			}
+			some &= d.some[at+1]
+			rows[i&(maxDims-1)] = d.rows + (at+1)*c.perRow
+		}
+	} else {
+		for i := range c.dims {
+			d, at := &c.dims[i], 0
+			if v, ok := d.kind.value(w); ok {
+				at = 1 + d.find(v)
+			}
+			some &= d.some[at]
+			rows[i&(maxDims-1)] = d.rows + at*c.perRow
+		}
 	}
 	for ; some != 0; some &= some - 1 {
 		from := bits.TrailingZeros64(some) << c.group
 		for b := from; b < min(from+1<<c.group, c.perRow); b++ {
-			if r := c.firstIn(b, &rows, w, rules, asks); r >= 0 {
+			if r := c.firstIn(b, &rows, plain, w, rules, asks); r >= 0 {
 				return r
 			}
 		}
@@ -387,8 +437,8 @@ func (c *classifier) first(w *Walk, rules []*Rule, asks []conditions) int {
 	return -1
 }
 
-// firstIn is first for the rules of a block.
-func (c *classifier) firstIn(b int, rows *[maxDims]int, w *Walk, rules []*Rule, asks []conditions) int {
+// firstIn is first for the rules of a block. plain packets match exact rules.
+func (c *classifier) firstIn(b int, rows *[maxDims]int, plain bool, w *Walk, rules []*Rule, asks []conditions) int {
 	var blocks [maxDims]*block
 	words, n := uint32(1<<wordBits-1), min(len(c.dims), maxDims)
 	for i := range n {
@@ -406,6 +456,9 @@ func (c *classifier) firstIn(b int, rows *[maxDims]int, w *Walk, rules []*Rule, 
 			r := b*blockRules + word*64 + bits.TrailingZeros64(all)
 			if r >= len(rules) {
 				return -1
+			}
+			if plain && c.exact[r/64]>>(r%64)&1 != 0 {
+				return r
 			}
 			if rules[r].Match.unmet(w, asks[r]) == FieldNone {
 				return r

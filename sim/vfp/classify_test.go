@@ -35,6 +35,9 @@ func randomPrefixes(r *rand.Rand) (ps []netip.Prefix) {
 		}
 		ps = append(ps, p)
 	}
+	if r.IntN(20) == 0 { // holds nothing
+		ps[0] = netip.Prefix{}
+	}
 	return ps
 }
 
@@ -42,6 +45,9 @@ func randomPorts(r *rand.Rand) (rs []PortRange) {
 	for range 1 + r.IntN(2) {
 		lo := uint16([]int{0, 1, 80, 65535, r.IntN(9)}[r.IntN(5)])
 		rs = append(rs, PortRange{lo, lo + min(uint16(r.IntN(3)), 65535-lo)})
+	}
+	if r.IntN(20) == 0 { // holds nothing
+		rs[0] = PortRange{9, 8}
 	}
 	return rs
 }
@@ -263,6 +269,52 @@ func BenchmarkClassify(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				if g.find(walks[i&63]) < 0 {
 					b.Fatal("no rule")
+				}
+			}
+		})
+	}
+}
+
+// limitRules are the rules of the C limit's rows acl-abv-N: prefixes and ports at
+// random, of which the last matches all UDP packets.
+func limitRules(n int) []*Rule {
+	r := rand.New(rand.NewPCG(1, 2))
+	prefix := func(bits int) []netip.Prefix {
+		return []netip.Prefix{netip.PrefixFrom(wire.AddrFrom4(r.Uint32()), bits).Masked()}
+	}
+	var rules []*Rule
+	for i := range n - 1 {
+		lo := uint16(r.IntN(60_000))
+		rules = append(rules, &Rule{ID: fmt.Sprint(i), Action: Block{}, Match: Match{
+			Protos: []uint8{[]uint8{wire.ProtoTCP, wire.ProtoUDP}[r.IntN(2)]},
+			Src:    prefix(8 + r.IntN(25)), Dst: prefix(16 + r.IntN(17)),
+			DstPorts: []PortRange{{lo, lo + uint16(r.IntN(4000))}},
+		}})
+	}
+	return append(rules, &Rule{ID: "all", Action: Allow{}, Match: Match{Protos: []uint8{wire.ProtoUDP}}})
+}
+
+// BenchmarkClassifyLimit is what the C limit's rows acl-abv-N measure: bringing
+// in a header and finding its rule, nothing else.
+func BenchmarkClassifyLimit(b *testing.B) {
+	for _, n := range []int{10, 100, 1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			rules := limitRules(n)
+			g := groupOf(rules, newClassifier(rules))
+			var pkts [BatchSize]*Packet
+			for i := range pkts {
+				f := udp(wire.AddrFrom4(10<<24|uint32(i)), ip("198.18.0.1"), uint16(1024+i), 80)
+				f.Payload = make([]byte, 22)
+				pkts[i] = NewPacket(f.Bytes())
+				pkts[i].Parse()
+			}
+			w := new(Walk)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				p := pkts[i%BatchSize]
+				w.H.read(p.Bytes(), &p.Meta)
+				if g.find(w) != n-1 {
+					b.Fatal("another rule")
 				}
 			}
 		})
