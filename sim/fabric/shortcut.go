@@ -31,8 +31,8 @@ type shortcuts struct {
 	base   uint32 // number of ways[0]; numbers are never used again
 	ways   []way
 
-	heads  [vfp.BatchSize]head
-	hashes [vfp.BatchSize]uint64
+	heads [vfp.BatchSize]head
+	homes [vfp.BatchSize]uint64
 
 	// The packet from the wire that is on its long way, and the interface that
 	// it has left the stack by.
@@ -191,10 +191,10 @@ func (x *Express) quick(b *vfp.Batch) {
 	for i := range b.N {
 		h := &s.heads[i]
 		if h.plain = h.read(b.Pkts[i].Bytes(), s.inside); h.plain {
-			s.hashes[i] = h.key.Hash()
+			s.homes[i] = winnat.ShortcutHome(h.key)
 		}
 	}
-	x.h.nat.WarmShortcuts(s.hashes[:b.N])
+	x.h.nat.WarmShortcuts(s.homes[:b.N])
 	for i := x.run(b, 0); i < b.N; i = x.run(b, i) {
 		from := i
 		for i++; i < b.N && !x.knows(b.Now, i); i++ {
@@ -207,7 +207,7 @@ func (x *Express) quick(b *vfp.Batch) {
 // knows reports whether packet i has a shortcut.
 func (x *Express) knows(now int64, i int) bool {
 	h := &x.short.heads[i]
-	return h.plain && x.h.nat.Shortcut(now, h.key, x.short.hashes[i]) != nil
+	return h.plain && x.h.nat.Shortcut(now, h.key, x.short.homes[i]) != nil
 }
 
 // run carries packets by their shortcuts, from the i'th on, and returns the
@@ -215,13 +215,13 @@ func (x *Express) knows(now int64, i int) bool {
 func (x *Express) run(b *vfp.Batch, i int) int {
 	s, nat, now := &x.short, x.h.nat, b.Now
 	pkts := b.Pkts[:b.N]
-	heads, hashes, exits := s.heads[:len(pkts)], s.hashes[:len(pkts)], x.exits[:len(pkts)]
+	heads, homes, exits := s.heads[:len(pkts)], s.homes[:len(pkts)], x.exits[:len(pkts)]
 	for ; i < len(pkts); i++ {
 		h := &heads[i]
 		if !h.plain {
 			return i
 		}
-		c := nat.Shortcut(now, h.key, hashes[i])
+		c := nat.Shortcut(now, h.key, homes[i])
 		if c == nil {
 			return i
 		}

@@ -55,6 +55,9 @@ func ShortcutKey(ips uint64, ports uint32, proto uint8, inside bool) wire.Key4 {
 	return wire.Key4{A: ips, B: uint64(ports)<<32 | uint64(proto)<<wire.ZoneBits | uint64(shortcutHook(inside))}
 }
 
+// ShortcutHome is where the table has the shortcut of a key.
+func ShortcutHome(k wire.Key4) uint64 { return home(k) }
+
 // KeepShortcuts lets the translator have shortcuts from now on.
 func (n *NAT) KeepShortcuts() {
 	if n.shortcuts == nil {
@@ -96,28 +99,28 @@ func (n *NAT) Shortcuts() int {
 func (n *NAT) Generation() uint64 { return n.gen }
 
 // WarmShortcuts brings near what Shortcut is going to read for keys with these
-// hashes, at most vfp.BatchSize.
-func (n *NAT) WarmShortcuts(hashes []uint64) {
+// homes, at most vfp.BatchSize.
+func (n *NAT) WarmShortcuts(homes []uint64) {
 	if n.shortcuts.n < warmAt {
 		return
 	}
 	slots := n.shortcuts.slots
-	for _, h := range hashes {
+	for _, h := range homes {
 		n.lines.Add(unsafe.Pointer(&slots[h&uint64(len(slots)-1)]))
 	}
 	n.lines.Prefetch()
 }
 
-// Shortcut finds the shortcut of a packet by its key and the key's hash, nil if
+// Shortcut finds the shortcut of a packet by its key and the key's home, nil if
 // it has none that holds. It is good until the next call that is not Take.
-func (n *NAT) Shortcut(now int64, k wire.Key4, hash uint64) *Shortcut {
+func (n *NAT) Shortcut(now int64, k wire.Key4, home uint64) *Shortcut {
 	slots := n.shortcuts.slots
 	if len(slots) == 0 {
 		return nil
 	}
-	s := &slots[hash&uint64(len(slots)-1)] // mostly here
+	s := &slots[home&uint64(len(slots)-1)] // mostly here
 	if s.num == 0 || s.k != k {
-		s = n.shortcuts.findHashed(k, hash)
+		s = n.shortcuts.findAt(k, home)
 	}
 	if s == nil || now >= s.v.deadline {
 		return nil

@@ -42,6 +42,11 @@ const (
 	gone        = ^uint32(0) // number of an old slot whose entry has moved or is deleted
 )
 
+// home says where a key belongs, modulo the slots. The low half of the hash
+// would not do: of keys that differ in their ports, as those of one container
+// do, half miss their place by it, and a fifth by the high half.
+func home(k wire.Key4) uint64 { return k.Hash() >> 32 }
+
 // get returns the number under k, 0 if there is none.
 func (t *table[V]) get(k wire.Key4) uint32 {
 	if s := t.find(k); s != nil {
@@ -52,15 +57,15 @@ func (t *table[V]) get(k wire.Key4) uint32 {
 
 // find returns the slot of k, nil if there is none. It is good until the next
 // put or del.
-func (t *table[V]) find(k wire.Key4) *slot[V] { return t.findHashed(k, k.Hash()) }
+func (t *table[V]) find(k wire.Key4) *slot[V] { return t.findAt(k, home(k)) }
 
-// findHashed is find for a key whose hash is known.
-func (t *table[V]) findHashed(k wire.Key4, hash uint64) *slot[V] {
+// findAt is find for a key whose home is known.
+func (t *table[V]) findAt(k wire.Key4, home uint64) *slot[V] {
 	slots := t.slots
 	if len(slots) == 0 {
 		return nil
 	}
-	for i := hash; ; i++ {
+	for i := home; ; i++ {
 		s := &slots[i&uint64(len(slots)-1)]
 		if s.num == 0 {
 			break
@@ -78,7 +83,7 @@ func (t *table[V]) findHashed(k wire.Key4, hash uint64) *slot[V] {
 //go:noinline
 func (t *table[V]) findOld(k wire.Key4) *slot[V] {
 	mask := uint64(len(t.old) - 1)
-	for i := k.Hash() & mask; ; i = (i + 1) & mask {
+	for i := home(k) & mask; ; i = (i + 1) & mask {
 		s := &t.old[i]
 		if s.num == 0 {
 			return nil
@@ -118,7 +123,7 @@ func (t *table[V]) add(k wire.Key4) *slot[V] {
 // place is the free slot for k.
 func (t *table[V]) place(k wire.Key4) *slot[V] {
 	mask := uint64(len(t.slots) - 1)
-	i := k.Hash() & mask
+	i := home(k) & mask
 	for t.slots[i].num != 0 {
 		i = (i + 1) & mask
 	}
@@ -156,7 +161,7 @@ func (t *table[V]) del(k wire.Key4) {
 	}
 	t.n--
 	mask := uint64(len(t.slots) - 1)
-	i := k.Hash() & mask
+	i := home(k) & mask
 	for &t.slots[i] != s {
 		if t.slots[i].num == 0 {
 			s.num = gone // an old one: probes must not end here, and it is gone soon
@@ -173,7 +178,7 @@ func (t *table[V]) del(k wire.Key4) {
 			if t.slots[j].num == 0 {
 				return
 			}
-			home := t.slots[j].k.Hash() & mask
+			home := home(t.slots[j].k) & mask
 			if (j-home)&mask >= (j-i)&mask {
 				break
 			}

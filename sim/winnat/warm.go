@@ -28,11 +28,11 @@ func (n *NAT) Warm(pkts []vfp.Packet) {
 		ports := binary.BigEndian.Uint32(b[34:])
 		keys[i] = wire.MakeKey4(binary.BigEndian.Uint32(b[26:]), binary.BigEndian.Uint32(b[30:]),
 			uint16(ports>>16), uint16(ports), b[23], uint32(hookOut))
-		n.lines.Add(unsafe.Pointer(&n.flows.slots[keys[i].Hash()&mask]))
+		n.lines.Add(unsafe.Pointer(&n.flows.slots[home(keys[i])&mask]))
 	}
 	n.lines.Prefetch()
 	for i := range pkts {
-		if s := &n.flows.slots[keys[i].Hash()&mask]; s.num != 0 && s.k == keys[i] {
+		if s := &n.flows.slots[home(keys[i])&mask]; s.num != 0 && s.k == keys[i] {
 			n.lines.Add(unsafe.Pointer(n.sessions.at(s.num >> 1)))
 		}
 	}
