@@ -17,13 +17,14 @@ type Bench struct {
 	Schema      int          `json:"schema"`
 	Tool        string       `json:"tool"`
 	Version     string       `json:"version"`
-	Kind        string       `json:"kind"` // "cost" or "service": the two never share a table
+	Kind        string       `json:"kind"` // "cost", "service" or "scale": they never share a table
 	Backend     string       `json:"backend"`
 	Profile     string       `json:"profile"`
 	Machine     BenchMachine `json:"machine"`
 	Notes       []string     `json:"notes,omitempty"` // what the figures include, what could not be measured
 	Cells       []BenchCell  `json:"cells,omitempty"`
 	Services    []ServiceRow `json:"services,omitempty"`
+	Scales      []ScaleRow   `json:"scales,omitempty"`
 	Verdict     BenchVerdict `json:"verdict,omitempty"` // of a gate; empty without one
 	SelfTest    bool         `json:"selfTest,omitempty"`
 	Interrupted bool         `json:"interrupted,omitempty"`
@@ -151,6 +152,30 @@ type ServiceRow struct {
 	Note    string           `json:"note,omitempty"`
 	Skipped string           `json:"skipped,omitempty"`
 	Error   string           `json:"error,omitempty"` // of the harness: nothing was measured
+}
+
+// ScaleRow is what the size of a world costs. Bytes are of the heap.
+type ScaleRow struct {
+	Hosts         int     `json:"hosts"`
+	Endpoints     int     `json:"endpoints"`
+	BuildSeconds  float64 `json:"buildSeconds"` // of hosts, networks and endpoints
+	FirstNS       float64 `json:"firstNs"`      // for an endpoint, of the first tenth
+	LastNS        float64 `json:"lastNs"`       // of the last tenth
+	HostBytes     float64 `json:"hostBytes"`    // of a host with its network
+	EndpointBytes float64 `json:"endpointBytes"`
+	// Paths are packets between endpoints of the world.
+	Paths []ScalePath `json:"paths,omitempty"`
+}
+
+// ScalePath is the cost of a packet in a world.
+type ScalePath struct {
+	Path         string  `json:"path"`
+	Flows        int     `json:"flows"`
+	Destinations int     `json:"destinations"` // endpoints, or hosts, that the flows go to
+	NS           float64 `json:"ns"`
+	Reference    float64 `json:"reference"`
+	Ratio        float64 `json:"ratio"` // to the reference loop
+	FlowBytes    float64 `json:"flowBytes,omitempty"`
 }
 
 // ServiceRate is the result of a search.

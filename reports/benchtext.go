@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Bench prints a benchmark as tables: cost and service never in one.
+// Bench prints a benchmark as tables: cost, service and scale never in one.
 func (t *TextWriter) Bench(b *Bench) {
 	m := b.Machine
 	t.printf("%s %s of backend=%s profile=%s\n", strings.TrimSpace(b.Tool+" "+b.Version), b.Kind, b.Backend, b.Profile)
@@ -14,6 +14,7 @@ func (t *TextWriter) Bench(b *Bench) {
 	t.printf("\n")
 	t.costTable(b)
 	t.serviceTable(b)
+	t.scaleTable(b)
 	for i := range b.Cells {
 		if why := b.Cells[i].Remark(); why != "" {
 			t.remark(b.Cells[i].Name() + ": " + printable(why))
@@ -24,7 +25,7 @@ func (t *TextWriter) Bench(b *Bench) {
 			t.remark(fmt.Sprintf("%s, %s, size %s: %s", s.Backend, s.Path, s.Size, printable(why)))
 		}
 	}
-	if slices.ContainsFunc(b.Cells, func(c BenchCell) bool { return c.Remark() == "" }) || len(b.Services) > 0 {
+	if slices.ContainsFunc(b.Cells, func(c BenchCell) bool { return c.Remark() == "" }) || len(b.Services)+len(b.Scales) > 0 {
 		for _, n := range b.Notes {
 			t.indented("note: ", printable(n))
 		}

@@ -41,6 +41,7 @@ type benchFlags struct {
 	html     string
 	cpu      string
 
+	shapes            []string
 	rate              string
 	trial, initial    time.Duration
 	sum, budget       time.Duration
@@ -49,13 +50,15 @@ type benchFlags struct {
 	flags             *pflag.FlagSet
 }
 
-const benchLong = `Measure forwarding paths. There are two kinds of measurement, by what the backend
+const benchLong = `Measure forwarding paths. There are three kinds of measurement, by what the backend
 can do:
 
     cost      nanoseconds per packet in a closed loop: the model
     service   the highest rates without loss and with little loss (NDR and PDR, found
               by RFC 9971), and latency at 10, 50 and 90 % of the PDR: the kernel over
               real wires, the model in virtual time
+    scale     what the size of a world costs: time and memory for an endpoint among up to
+              ten thousand, and packets between them; with --kind scale only
 
 Without arguments every path is measured with 64-byte frames, the most important ones
 at two numbers of flows. Paths are named or begin with what stands in front of a star;
@@ -86,6 +89,7 @@ func (a *app) benchCmd() *cobra.Command {
   hnsim bench l2 'nat*' --flows 1,1k,100k,1M --limit --html bench.html
   hnsim bench --baseline ./hnsim-before --gate
   hnsim bench --format benchstat > new.txt
+  hnsim bench --kind scale --worlds 2x5,100x10
   hnsim bench --backend linux
   hnsim bench --backend sim,linux nat outboundnat`,
 		ValidArgsFunction: completePaths,
@@ -94,7 +98,8 @@ func (a *app) benchCmd() *cobra.Command {
 	flags := c.Flags()
 	f.flags = flags
 	flags.StringVar(&f.backend, "backend", "sim", "`name` of what to measure: sim or linux; sim,linux puts services of both into one table")
-	flags.StringVar(&f.kind, "kind", "", "`cost|service`; empty is cost for sim and service for others")
+	flags.StringVar(&f.kind, "kind", "", "`cost|service|scale`; empty is cost for sim and service for others")
+	flags.StringSliceVar(&f.shapes, "worlds", nil, "scale: `shapes` of worlds, hosts x endpoints of each, such as 100x10")
 	flags.StringVar(&f.profile, "profile", defaultProfile, "build `profile`: "+strings.Join(hcn.ProfileNames(), ", ")+"; a FILE.pprof is taken for --cpuprofile")
 	flags.Uint64Var(&f.seed, "seed", 1, "`number` from which all randomness follows")
 	flags.StringArrayVar(&f.knobs, "knob", nil, "`name=value` of a contract knob; repeatable")
@@ -181,8 +186,16 @@ func (a *app) runBench(c *cobra.Command, args []string, f *benchFlags) error {
 			}
 		}
 		run, err = a.serviceRun(f, bs, world, paths)
+	case "scale":
+		switch {
+		case len(bs) > 1:
+			return fmt.Errorf("--backend %s: scale is measured on one backend", f.backend)
+		case len(args) > 0:
+			return errors.New("--kind scale has its own paths: expected no arguments")
+		}
+		run, err = a.scaleRun(f, bs[0], world)
 	default:
-		err = fmt.Errorf("--kind is %q: expected cost or service", kind)
+		err = fmt.Errorf("--kind is %q: expected cost, service or scale", kind)
 	}
 	if err != nil {
 		return err

@@ -31,6 +31,19 @@ func TestABenchmarkPrintsATable(t *testing.T) {
 	}
 }
 
+func TestWorldsHaveATableOfTheirOwn(t *testing.T) {
+	r := measured(t, "--kind", "scale", "--worlds", "2x2,1x3")
+	r.check(t, 0, "hnsim devel scale of backend=sim", "")
+	r.check(t, 0, "encap ns/pkt", "")
+	b, err := reports.ReadBench(strings.NewReader(measured(t, "--kind", "scale", "--worlds", "1x2", "--format", "json").out), "stdout")
+	if err != nil || len(b.Scales) != 1 || b.Scales[0].Endpoints != 2 {
+		t.Error(b, err)
+	}
+	measured(t, "--kind", "scale", "--worlds", "7").check(t, 2, "", "expected hosts x endpoints")
+	measured(t, "--kind", "scale", "--gate").check(t, 2, "", "--gate belongs to")
+	measured(t, "--kind", "scale", "l2").check(t, 2, "", "expected no arguments")
+}
+
 func TestPathsAreListed(t *testing.T) {
 	hnsim(t, nil, "bench", "--list").check(t, 0, "outboundnat      container to the wire with VFP outbound NAT", "")
 	r := hnsim(t, nil, "bench", "--list", "--format", "json")

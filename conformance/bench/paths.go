@@ -35,6 +35,7 @@ type vary struct {
 	ports, dests int
 	destsFirst   bool
 	destPorts    bool   // destinations differ by their port, not by their address
+	stride       int    // of their addresses; 0 is 1
 	why          string // what bounds the number of flows
 }
 

@@ -85,7 +85,7 @@ func (t *template) head(to []byte, f, size int) int {
 	if t.vary.destPorts {
 		dst += uint16(dest)
 	} else if dest > 0 {
-		wire.SetIPv4Dst(to, &m, wire.Addr4(m.Dst(to))+uint32(dest))
+		wire.SetIPv4Dst(to, &m, wire.Addr4(m.Dst(to))+uint32(dest*max(1, t.vary.stride)))
 	}
 	wire.SetPorts(to, &m, m.SrcPort+uint16(port), dst)
 	return n
