@@ -6,6 +6,7 @@ import (
 
 	"github.com/hnsim/hnsim/sim/hns"
 	"github.com/hnsim/hnsim/sim/vfp"
+	"github.com/hnsim/hnsim/sim/vswitch"
 )
 
 // EndpointPort says which switch port belongs to an endpoint; ok is false if
@@ -34,8 +35,12 @@ func (h *Host) endpointStats(endpointID string) hns.EndpointStats {
 	if !ok {
 		return hns.EndpointStats{}
 	}
-	s := h.Switch(sw)
-	n, v := s.Counters(port), s.VFP(port).Counters
+	var n vswitch.Counters
+	var v vfp.PortCounters
+	h.Quiet(func() {
+		s := h.Switch(sw)
+		n, v = s.Counters(port), s.VFP(port).Counters
+	})
 	return hns.EndpointStats{
 		BytesSent: v.Bytes[vfp.Out], PacketsSent: v.Packets[vfp.Out], DroppedPacketsOutgoing: n.SentDrop,
 		BytesReceived: v.Bytes[vfp.In], PacketsReceived: v.Packets[vfp.In], DroppedPacketsIncoming: n.Dropped() - n.SentDrop,

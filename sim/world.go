@@ -125,7 +125,7 @@ func (w *World) AddHost(cfg HostConfig) (*Host, error) {
 	h.compiler = hns.NewCompiler(w.Profile, fh.Ports(), []hns.Adapter{{
 		Name: nic.Name(), MAC: nic.MAC(), MTU: nic.MTU(), Addrs: cfg.Addrs, Gateway: cfg.Gateway,
 	}})
-	h.compiler.PortOptions = h.portOptions
+	h.compiler.PortOptions, h.compiler.Quiet = h.portOptions, fh.Quiet
 	var notify func(hns.Notification)
 	if w.cfg.Notify != nil {
 		notify = func(n hns.Notification) { w.cfg.Notify(cfg.Name, n) }

@@ -14,7 +14,9 @@ import (
 // left out is between its parts: the events of the loop with their copies, the
 // event hash, the wire's delay and faults, and observers of wires.
 //
-// One Express of a host is open at a time. Frames that the host itself makes
+// One Express of a host is open at a time, and one goroutine drives it. Another
+// one may change the host's program meanwhile (Host.Apply): a batch meets one
+// program, and none is lost for the change. Frames that the host itself makes
 // meanwhile (answers, neighbour resolution) go their ordinary way.
 type Express struct {
 	h    *Host
@@ -87,6 +89,8 @@ func (x *Express) Close() {
 // afterwards At says where each left. The batch belongs to the express until
 // then, and At refers to it.
 func (x *Express) Process(b *vfp.Batch) {
+	x.h.gate.Lock()
+	defer x.h.gate.Unlock()
 	x.batch, x.extra = b, 0
 	for i := range b.N {
 		p := &b.Pkts[i]

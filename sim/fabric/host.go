@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hnsim/hnsim/sim/fabric/ipstack"
 	"github.com/hnsim/hnsim/sim/vfp"
@@ -59,7 +60,11 @@ type Host struct {
 	lost         []error // what the ledgers of switches that are gone did not account for
 	vms          map[string]*vmCable
 	express      *Express
-	insides      [2]insideMemo
+
+	// gate is held by whoever takes packets through the host or changes what they
+	// meet: see Quiet.
+	gate    sync.Mutex
+	insides [2]insideMemo
 }
 
 type ifaceKey struct {
@@ -240,7 +245,23 @@ func (h *Host) uplinkSwitch() *hostSwitch {
 
 // Apply makes the host what p says. It fails only on programs that contradict
 // themselves, and then nothing has changed.
-func (h *Host) Apply(p *HostProgram) error {
+//
+// It may be called beside an Express of the host, and then takes effect between
+// two of its batches.
+func (h *Host) Apply(p *HostProgram) (err error) {
+	h.Quiet(func() { err = h.apply(p) })
+	return err
+}
+
+// Quiet calls f between two batches of an Express of the host, which waits for
+// it: f may change what packets meet. It must not call Quiet or Apply.
+func (h *Host) Quiet(f func()) {
+	h.gate.Lock()
+	defer h.gate.Unlock()
+	f()
+}
+
+func (h *Host) apply(p *HostProgram) error {
 	now := h.net.Loop.Now()
 	nat := winnat.Config{}
 	if p.NAT != nil {

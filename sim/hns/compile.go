@@ -67,6 +67,10 @@ type Compiler struct {
 	// NAT overrides what the profile says of WinNAT.
 	NAT NATOptions
 
+	// Quiet runs what changes state that packets share with the compiler, ports
+	// and their holders, while no packet is under way; nil runs it at once.
+	Quiet func(func())
+
 	pools   pools
 	shapers shapers
 	last    *made // what the last program was made of; nil makes the next one anew
@@ -92,13 +96,23 @@ func (c *Compiler) Compile(s *State) (*fabric.HostProgram, error) {
 	return c.whole(s)
 }
 
+func (c *Compiler) quiet(f func()) {
+	if c.Quiet == nil {
+		f()
+		return
+	}
+	c.Quiet(f)
+}
+
 // Forget makes the next Compile look at everything: something outside of the
 // documents has changed, or the last program was not applied.
 func (c *Compiler) Forget() { c.last = nil }
 
 // whole makes the program of s without looking at the one before.
 func (c *Compiler) whole(s *State) (*fabric.HostProgram, error) {
-	commit, err := c.pools.reconcile(s)
+	var commit func()
+	var err error
+	c.quiet(func() { commit, err = c.pools.reconcile(s) })
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +122,7 @@ func (c *Compiler) whole(s *State) (*fabric.HostProgram, error) {
 	for _, group := range bySwitch(s) {
 		p.Interfaces = nil
 		if err := c.compileSwitch(p, s, group, m); err != nil {
-			c.pools.rollback()
+			c.quiet(c.pools.rollback)
 			return nil, err
 		}
 		if p.Interfaces != nil {
@@ -117,14 +131,14 @@ func (c *Compiler) whole(s *State) (*fabric.HostProgram, error) {
 	}
 	p.Interfaces = m.interfaces()
 	if err := c.compileNAT(p, s); err != nil {
-		c.pools.rollback()
+		c.quiet(c.pools.rollback)
 		return nil, err
 	}
 	if p.SocketProxies, err = socketProxies(s); err != nil {
-		c.pools.rollback()
+		c.quiet(c.pools.rollback)
 		return nil, err
 	}
-	commit()
+	c.quiet(commit)
 	c.shapers.commit()
 	m.prog = p
 	c.last = m

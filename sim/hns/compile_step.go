@@ -130,12 +130,14 @@ func (c *Compiler) step(s *State) (*fabric.HostProgram, error) {
 		}
 	}
 	hadPools := c.pools.mayTake() != nil
-	commit, err := c.pools.reconcileOnly(network, gone, come)
+	var commit func()
+	var err error
+	c.quiet(func() { commit, err = c.pools.reconcileOnly(network, gone, come) })
 	if err != nil {
 		return nil, err
 	}
 	if (c.pools.mayTake() != nil) != hadPools {
-		c.pools.rollback() // layers say whether there are any (rule VFP-12)
+		c.quiet(c.pools.rollback) // layers say whether there are any (rule VFP-12)
 		return nil, nil
 	}
 	c.shapers.begin()
@@ -146,11 +148,11 @@ func (c *Compiler) step(s *State) (*fabric.HostProgram, error) {
 	for i, x := range m.externals {
 		externals[i] = *x
 		if ok, err := externals[i].step(m, t); !ok || err != nil {
-			c.pools.rollback()
+			c.quiet(c.pools.rollback)
 			return nil, err
 		}
 	}
-	commit()
+	c.quiet(commit)
 	c.shapers.commitOnly(numbers(gone, come))
 	for i, x := range m.externals {
 		*x = externals[i]

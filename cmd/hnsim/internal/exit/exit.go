@@ -101,7 +101,7 @@ func OfBench(b *reports.Bench, gate bool) int {
 	if b.Interrupted {
 		return Interrupted
 	}
-	measured, found, noisy, broken := len(b.Services), true, false, false
+	measured, found, noisy, broken := len(b.Services)+len(b.Scales), true, false, false
 	for i := range b.Cells {
 		c := &b.Cells[i]
 		broken = broken || c.Error != ""
