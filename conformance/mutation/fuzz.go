@@ -29,7 +29,7 @@ const (
 // unbroken one.
 func fuzzed(s *suite, m Mutation) ([]string, error) {
 	found := filepath.Join(s.dir, "found.txtar")
-	text, code, err := s.exec(s.bin, "fuzz", "-q", "--seed", "1", "--worlds", fuzzWorlds, "--duration", fuzzTime.String(), "--minimize", found)
+	text, code, err := s.exec(s.model, "fuzz", "-q", "--seed", "1", "--worlds", fuzzWorlds, "--duration", fuzzTime.String(), "--minimize", found)
 	switch {
 	case err != nil:
 		return nil, err
@@ -39,20 +39,20 @@ func fuzzed(s *suite, m Mutation) ([]string, error) {
 		return nil, fmt.Errorf("hnsim fuzz ended with %d: %s", code, text)
 	}
 	out := filepath.Join(s.dir, "out")
-	if text, code, err = s.exec(s.bin, "run", "-q", found, "--out", out); err != nil || code != 1 {
+	if text, code, err = s.exec(s.model, "run", "-q", found, "--out", out); err != nil || code != 1 {
 		return nil, fmt.Errorf("the finding does not fail where it was found: exit code %d, %v\n%s", code, err, text)
 	}
-	if text, code, err = s.exec(s.unbroken, "run", "-q", found, "--out", out); err != nil || code != 0 {
+	if text, code, err = s.exec(*s.unbroken, "run", "-q", found, "--out", out); err != nil || code != 0 {
 		return nil, fmt.Errorf("the finding is not the mutation's: the unbroken model fails too: exit code %d, %v\n%s", code, err, text)
 	}
 	return []string{m.Name}, nil
 }
 
-// exec runs a build and returns what it printed and its exit code.
-func (s *suite) exec(bin string, args ...string) (string, int, error) {
+// exec runs a model and returns what it printed and its exit code.
+func (s *suite) exec(m model, args ...string) (string, int, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*fuzzTime)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, bin, args...).CombinedOutput()
+	out, err := m.command(ctx, args).CombinedOutput()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return strings.TrimSpace(string(out)), exit.ExitCode(), nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -35,12 +34,13 @@ type outcome struct {
 func main() {
 	run := flag.String("run", "", "only mutations whose name contains this")
 	list := flag.Bool("list", false, "list the mutations and stop")
-	jobs := flag.Int("jobs", 2, "builds at the same time")
+	jobs := flag.Int("jobs", 2, "mutations at the same time")
 	sample := flag.Int("sample", 0, "only so many mutations, from all areas; 0 is all")
 	byDiff := flag.Bool("diff", false, "notice by comparing with a recording of the unbroken model, without what scenarios expect")
 	flag.StringVar(&beside, "with", beside, "with -diff: the backend whose recording the broken model is compared with; sim is the unbroken model")
 	byFuzz := flag.Bool("fuzz", false, "plant errors of the flow table alone, which hnsim fuzz must find")
 	also := flag.Int("also-diff", 0, "compare with so many of the mutations as well, from all areas: nothing is built anew for that")
+	flag.BoolVar(&single, "single", false, "a build for every mutation, as slow as that is: the shared build must show the same")
 	flag.Parse()
 	selectors = flag.Args()
 	if *byDiff {
@@ -82,6 +82,9 @@ func spread(ms []Mutation, n int) []Mutation {
 	return out
 }
 
+// single forbids mutations to share a build.
+var single bool
+
 // compared are the mutations that must be noticed by a comparison, too.
 var compared = map[string]bool{}
 
@@ -110,16 +113,24 @@ func mutate(picked []Mutation, run string, list bool, jobs int, out io.Writer) i
 		return 3
 	}
 	defer os.RemoveAll(dir)
-	if err := mustBeGreen(root, dir); err != nil {
+	b := newBuilds(root, dir)
+	if err := b.mustBeGreen(); err != nil {
 		fmt.Fprintln(os.Stderr, "mutation: the unbroken model does not pass, so nothing can be learnt:", err)
 		return 3
 	}
-	return report(out, picked, tryAll(root, dir, picked, jobs))
+	if !single {
+		if err := b.share(picked); err != nil {
+			fmt.Fprintln(os.Stderr, "mutation: the build for many mutations:", err)
+			return 3
+		}
+		fmt.Fprintf(out, "%d of %d mutations share a build\n", len(b.shared), len(picked))
+	}
+	return report(out, picked, tryAll(b, picked, jobs))
 }
 
 // tryAll runs the mutations, jobs at a time. The channel of each delivers its
 // outcome, so that they can be reported in order while others still run.
-func tryAll(root, dir string, ms []Mutation, jobs int) []chan outcome {
+func tryAll(b *builds, ms []Mutation, jobs int) []chan outcome {
 	res := make([]chan outcome, len(ms))
 	for i := range res {
 		res[i] = make(chan outcome, 1)
@@ -130,7 +141,7 @@ func tryAll(root, dir string, ms []Mutation, jobs int) []chan outcome {
 			for i := range next {
 				start := time.Now()
 				o := outcome{m: ms[i]}
-				o.red, o.apart, o.err = try(root, filepath.Join(dir, fmt.Sprint(i)), ms[i])
+				o.red, o.apart, o.err = b.try(filepath.Join(b.dir, fmt.Sprint(i)), ms[i])
 				o.spent = time.Since(start)
 				res[i] <- o
 			}
@@ -182,69 +193,6 @@ func shorten(ids []string, n int) string {
 		return strings.Join(ids, " ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(ids[:n], " "), len(ids)-n)
-}
-
-// try builds the model with m applied and returns the scenarios that fail and,
-// if it is one of those that are compared, the scenarios that differ.
-func try(root, dir string, m Mutation) (red, apart []string, err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, nil, err
-	}
-	path := filepath.Join(root, filepath.FromSlash(m.File))
-	src, err := os.ReadFile(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	if n := strings.Count(string(src), m.Old); n != 1 {
-		return nil, nil, fmt.Errorf("%s: the text to replace occurs %d times, want once; bring the mutation up to date", m.File, n)
-	}
-	broken := filepath.Join(dir, "broken.go")
-	if err := os.WriteFile(broken, []byte(strings.Replace(string(src), m.Old, m.New, 1)), 0o644); err != nil {
-		return nil, nil, err
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: broken}})
-	if err != nil {
-		return nil, nil, err
-	}
-	overlayFile := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(overlayFile, overlay, 0o644); err != nil {
-		return nil, nil, err
-	}
-	bin := filepath.Join(dir, program)
-	if err := build(root, bin, "-overlay", overlayFile); err != nil {
-		return nil, nil, err
-	}
-	built := &suite{bin: bin, dir: dir, unbroken: filepath.Join(filepath.Dir(dir), program)}
-	if red, err = notice(built, m); err == nil && compared[m.Name] {
-		apart, err = differing(built, m)
-	}
-	return red, apart, err
-}
-
-func mustBeGreen(root, dir string) error {
-	bin := filepath.Join(dir, program)
-	if err := build(root, bin); err != nil {
-		return err
-	}
-	if unbroken == nil {
-		return nil
-	}
-	red, err := unbroken(&suite{bin: bin, dir: dir})
-	if err == nil && len(red) > 0 {
-		err = fmt.Errorf("failing: %s", shorten(red, 10))
-	}
-	return err
-}
-
-func build(root, bin string, flags ...string) error {
-	// Without tables for debuggers linking takes half the time.
-	args := append([]string{"build", "-ldflags=-s -w", "-o", bin}, flags...)
-	cmd := exec.Command("go", append(args, "./cmd/hnsim")...)
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return nil
 }
 
 func moduleRoot() (string, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -17,10 +18,17 @@ import (
 // program is the file name of every build.
 const program = "hnsim"
 
-// suite runs the scenarios with one build of the program.
+// model is the program as some mutation has it.
+type model struct {
+	bin    string
+	mutant string // the mutation, if bin holds several
+}
+
+// suite runs the scenarios with one model.
 type suite struct {
-	bin, dir string
-	unbroken string // the build without a mutation; empty if bin is that
+	model
+	dir      string
+	unbroken *model // the one without a mutation; nil if this is it
 }
 
 // notice runs the suite with a broken model and lists scenarios that show it.
@@ -37,28 +45,76 @@ var notice = func(s *suite, m Mutation) ([]string, error) {
 
 // unbroken checks that the unbroken model shows nothing. A comparison needs no
 // check: it is with whatever the unbroken model does.
-var unbroken = (*suite).failingAnywhere
+var unbroken = func(s *suite) ([]string, error) {
+	red, _, err := s.firstRed(stages()[:eager()])
+	return red, err
+}
 
 // profiles are tried in this order until one shows a mutation: some scenarios
 // are for newer or older builds than the usual one.
 var profiles = []string{"ws2022", "ws2025", "ws2019"}
 
-func (s *suite) failingAnywhere() (red []string, err error) {
-	for _, profile := range profiles {
-		if red, err = s.failing(selectors, "--profile", profile); len(red) > 0 || err != nil {
-			return red, err
+// stages are the runs of the suite, as flags, of which one must show a mutation.
+// A handful of scenarios takes most of the time; they come last.
+func stages() (all [][]string) {
+	for _, flags := range [][]string{{"--skip", "label:slow"}, {"--label", "slow"}} {
+		for _, p := range profiles {
+			if len(selectors) == 0 {
+				all = append(all, append([]string{"--profile", p}, flags...))
+			}
 		}
 	}
-	return nil, nil
+	for _, p := range profiles {
+		if len(selectors) > 0 {
+			all = append(all, []string{"--profile", p})
+		}
+	}
+	return all
+}
+
+// eager is how many of the stages the unbroken model must pass beforehand:
+// those with each profile's quick scenarios and all of the usual profile. The
+// others are hardly ever reached; it must pass them when one is red.
+func eager() int { return min(len(profiles)+1, len(stages())) }
+
+func (s *suite) failingAnywhere() ([]string, error) {
+	red, at, err := s.firstRed(stages())
+	if err != nil || at < eager() {
+		return red, err
+	}
+	u := &suite{model: *s.unbroken, dir: s.dir}
+	if bad, err := u.failing(selectors, stages()[at]...); err != nil || len(bad) > 0 {
+		return nil, fmt.Errorf("the unbroken model does not pass %q: %s, %v", stages()[at], shorten(bad, 10), err)
+	}
+	return red, nil
+}
+
+// firstRed runs stages until scenarios fail, and says in which.
+func (s *suite) firstRed(stages [][]string) (red []string, at int, err error) {
+	for i, flags := range stages {
+		if red, err = s.failing(selectors, flags...); len(red) > 0 || err != nil {
+			return red, i, err
+		}
+	}
+	return nil, 0, nil
+}
+
+// summary is what the program says about a run of the suite.
+type summary struct {
+	EventHash string
+	Results   []struct{ ID, Status string }
+}
+
+// summarize runs the suite.
+func (s *suite) summarize(what []string, more ...string) (sum summary, crash []string, err error) {
+	args := append([]string{"run", "--format", "json", "--out", filepath.Join(s.dir, "out")}, append(more, what...)...)
+	crash, err = s.output(&sum, args)
+	return sum, crash, err
 }
 
 // failing runs the suite and lists the scenarios that did not pass.
 func (s *suite) failing(what []string, more ...string) ([]string, error) {
-	args := append([]string{"run", "--format", "json", "--out", filepath.Join(s.dir, "out")}, append(more, what...)...)
-	var sum struct {
-		Results []struct{ ID, Status string }
-	}
-	crash, err := s.output(&sum, args)
+	sum, crash, err := s.summarize(what, more...)
 	if err != nil || crash != nil {
 		return crash, err
 	}
@@ -92,9 +148,9 @@ func differing(s *suite, m Mutation) ([]string, error) {
 }
 
 // beside is the backend whose recordings are compared with.
-var beside = model
+var beside = simulated
 
-const model = "sim"
+const simulated = "sim"
 
 // alike are normalisations that two runs of one model with one seed need not:
 // when something is seen and which port is taken are the model's doing, too.
@@ -102,11 +158,11 @@ var alike = []string{"--strict", "timestamps", "--strict", "ports"}
 
 func (s *suite) differing(what []string, profile string) ([]string, error) {
 	red, err := s.apart(what, profile)
-	if err != nil || len(red) == 0 || beside == model {
+	if err != nil || len(red) == 0 || beside == simulated {
 		return red, err
 	}
 	// The unbroken model may differ from another backend, too.
-	before, err := (&suite{bin: s.unbroken, dir: s.dir, unbroken: s.unbroken}).apart(what, profile)
+	before, err := (&suite{model: *s.unbroken, dir: s.dir, unbroken: s.unbroken}).apart(what, profile)
 	return slices.DeleteFunc(red, func(id string) bool { return slices.Contains(before, id) }), err
 }
 
@@ -118,7 +174,7 @@ func (s *suite) apart(what []string, profile string) ([]string, error) {
 		return nil, fmt.Errorf("recording %s: %w", beside, err)
 	}
 	args := append([]string{"diff", "--format", "json", "--left", file, "--right", "sim@" + profile}, what...)
-	if beside == model {
+	if beside == simulated {
 		args = append(args, alike...)
 	}
 	var diff struct {
@@ -144,7 +200,7 @@ var recordings sync.Map
 
 // recorded is a recording of the unbroken model, beside it.
 func (s *suite) recorded(what []string, profile string) (string, error) {
-	dir := filepath.Dir(s.unbroken)
+	dir := filepath.Dir(s.unbroken.bin)
 	name := strings.Map(func(r rune) rune {
 		if strings.ContainsRune(`/\*:`, r) {
 			return '-'
@@ -154,7 +210,7 @@ func (s *suite) recorded(what []string, profile string) (string, error) {
 	file := filepath.Join(dir, name+".hnsrec")
 	once, _ := recordings.LoadOrStore(file, sync.OnceValue(func() error {
 		// Whether the unbroken model passes does not matter here.
-		unbroken := suite{bin: s.unbroken, dir: dir}
+		unbroken := suite{model: *s.unbroken, dir: dir}
 		_, err := unbroken.failing(what, "--record", file, "--profile", profile, "--backend", beside)
 		return err
 	}))
@@ -172,7 +228,7 @@ const fasterBy = 4
 // what it does not like (its usage, a file, the machine) says nothing about the
 // model.
 func (s *suite) output(into any, args []string) (crash []string, err error) {
-	ran, err := s.run(s.bin, args)
+	ran, err := s.run(s.model, args)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +239,7 @@ func (s *suite) output(into any, args []string) (crash []string, err error) {
 	switch {
 	case bad == nil:
 		return nil, nil
-	case ran.panicked() && s.unbroken != "":
+	case ran.panicked() && s.unbroken != nil:
 		return []string{"(the suite crashed)"}, nil
 	case ran.exit == nil:
 		return nil, fmt.Errorf("the suite's JSON: %w", bad)
@@ -194,10 +250,10 @@ func (s *suite) output(into any, args []string) (crash []string, err error) {
 // hung tells a model that loops from a machine that is busy: the unbroken model
 // does the same at once, with time to spare.
 func (s *suite) hung(args []string) ([]string, error) {
-	if s.unbroken == "" {
+	if s.unbroken == nil {
 		return nil, fmt.Errorf("the unbroken model takes longer than %v", runTimeout)
 	}
-	ran, err := s.run(s.unbroken, args)
+	ran, err := s.run(*s.unbroken, args)
 	switch {
 	case err != nil:
 		return nil, err
@@ -215,10 +271,16 @@ type ran struct {
 	took           time.Duration
 }
 
-func (s *suite) run(bin string, args []string) (*ran, error) {
+func (m model) command(ctx context.Context, args []string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, m.bin, args...)
+	cmd.Env = append(os.Environ(), mutantEnv+"="+m.mutant)
+	return cmd
+}
+
+func (s *suite) run(m model, args []string) (*ran, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, bin, args...)
+	cmd := m.command(ctx, args)
 	cmd.Dir, cmd.WaitDelay = s.dir, time.Second
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

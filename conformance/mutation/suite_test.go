@@ -67,7 +67,7 @@ func TestOnlyWhatTheModelDidIsNoticed(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := &suite{bin: mkProgram(t, tt.broken), dir: t.TempDir(), unbroken: mkProgram(t, tt.unbroken)}
+			s := &suite{model: model{bin: mkProgram(t, tt.broken)}, dir: t.TempDir(), unbroken: &model{bin: mkProgram(t, tt.unbroken)}}
 			check(t, s, tt.red, tt.err)
 		})
 	}
@@ -98,7 +98,7 @@ func TestABusyMachineIsNoHangingModel(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel() // they only sleep
-			s := &suite{bin: mkProgram(t, records(hangs)), dir: t.TempDir(), unbroken: mkProgram(t, tt.unbroken)}
+			s := &suite{model: model{bin: mkProgram(t, records(hangs))}, dir: t.TempDir(), unbroken: &model{bin: mkProgram(t, tt.unbroken)}}
 			check(t, s, tt.red, tt.err)
 		})
 	}
