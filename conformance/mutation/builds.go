@@ -66,7 +66,7 @@ func (b *builds) mustAgree() error {
 	var hashes [2]string
 	for i, m := range []model{b.unbroken, {bin: b.together}} {
 		s := &suite{model: m, dir: b.dir}
-		sum, _, err := s.summarize(selectors, stages()[0]...)
+		sum, _, err := s.summarize(selectors, stages()[0].args()...)
 		if err != nil {
 			return err
 		}

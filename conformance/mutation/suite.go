@@ -54,19 +54,24 @@ var unbroken = func(s *suite) ([]string, error) {
 // are for newer or older builds than the usual one.
 var profiles = []string{"ws2022", "ws2025", "ws2019"}
 
-// stages are the runs of the suite, as flags, of which one must show a mutation.
-// A handful of scenarios takes most of the time; they come last.
-func stages() (all [][]string) {
-	for _, flags := range [][]string{{"--skip", "label:slow"}, {"--label", "slow"}} {
-		for _, p := range profiles {
-			if len(selectors) == 0 {
-				all = append(all, append([]string{"--profile", p}, flags...))
-			}
-		}
+// stage is one run of the suite.
+type stage struct {
+	profile string
+	flags   []string // which scenarios
+}
+
+func (g stage) args() []string { return append([]string{"--profile", g.profile}, g.flags...) }
+
+// stages are the runs of which one must show a mutation. A handful of scenarios
+// takes most of the time; they come last.
+func stages() (all []stage) {
+	which := [][]string{{"--skip", "label:slow"}, {"--label", "slow"}}
+	if len(selectors) > 0 {
+		which = [][]string{nil}
 	}
-	for _, p := range profiles {
-		if len(selectors) > 0 {
-			all = append(all, []string{"--profile", p})
+	for _, flags := range which {
+		for _, p := range profiles {
+			all = append(all, stage{p, flags})
 		}
 	}
 	return all
@@ -83,16 +88,16 @@ func (s *suite) failingAnywhere() ([]string, error) {
 		return red, err
 	}
 	u := &suite{model: *s.unbroken, dir: s.dir}
-	if bad, err := u.failing(selectors, stages()[at]...); err != nil || len(bad) > 0 {
-		return nil, fmt.Errorf("the unbroken model does not pass %q: %s, %v", stages()[at], shorten(bad, 10), err)
+	if bad, err := u.failing(selectors, stages()[at].args()...); err != nil || len(bad) > 0 {
+		return nil, fmt.Errorf("the unbroken model does not pass %v: %s, %v", stages()[at], shorten(bad, 10), err)
 	}
 	return red, nil
 }
 
 // firstRed runs stages until scenarios fail, and says in which.
-func (s *suite) firstRed(stages [][]string) (red []string, at int, err error) {
-	for i, flags := range stages {
-		if red, err = s.failing(selectors, flags...); len(red) > 0 || err != nil {
+func (s *suite) firstRed(stages []stage) (red []string, at int, err error) {
+	for i, g := range stages {
+		if red, err = s.failing(selectors, g.args()...); len(red) > 0 || err != nil {
 			return red, i, err
 		}
 	}
@@ -133,15 +138,16 @@ func (s *suite) failing(what []string, more ...string) ([]string, error) {
 // observed. The scenarios of the rule that was broken come first: they mostly
 // suffice, and are few.
 func differing(s *suite, m Mutation) ([]string, error) {
-	all := [][]string{{"rule:" + m.Rule}, nil}
-	if len(selectors) > 0 {
-		all = [][]string{selectors}
-	}
-	for _, what := range all {
-		for _, profile := range profiles {
-			if red, err := s.differing(what, profile); err != nil || len(red) > 0 {
+	if len(selectors) == 0 {
+		for _, p := range profiles {
+			if red, err := s.differing([]string{"rule:" + m.Rule}, stage{profile: p}); err != nil || len(red) > 0 {
 				return red, err
 			}
+		}
+	}
+	for _, g := range stages() {
+		if red, err := s.differing(selectors, g); err != nil || len(red) > 0 {
+			return red, err
 		}
 	}
 	return nil, nil
@@ -156,24 +162,24 @@ const simulated = "sim"
 // when something is seen and which port is taken are the model's doing, too.
 var alike = []string{"--strict", "timestamps", "--strict", "ports"}
 
-func (s *suite) differing(what []string, profile string) ([]string, error) {
-	red, err := s.apart(what, profile)
+func (s *suite) differing(what []string, g stage) ([]string, error) {
+	red, err := s.apart(what, g)
 	if err != nil || len(red) == 0 || beside == simulated {
 		return red, err
 	}
 	// The unbroken model may differ from another backend, too.
-	before, err := (&suite{model: *s.unbroken, dir: s.dir, unbroken: s.unbroken}).apart(what, profile)
+	before, err := (&suite{model: *s.unbroken, dir: s.dir, unbroken: s.unbroken}).apart(what, g)
 	return slices.DeleteFunc(red, func(id string) bool { return slices.Contains(before, id) }), err
 }
 
 // apart lists the scenarios in which a build of the model is not like the
 // recording.
-func (s *suite) apart(what []string, profile string) ([]string, error) {
-	file, err := s.recorded(what, profile)
+func (s *suite) apart(what []string, g stage) ([]string, error) {
+	file, err := s.recorded(what, g)
 	if err != nil {
 		return nil, fmt.Errorf("recording %s: %w", beside, err)
 	}
-	args := append([]string{"diff", "--format", "json", "--left", file, "--right", "sim@" + profile}, what...)
+	args := append([]string{"diff", "--format", "json", "--left", file, "--right", "sim@" + g.profile}, slices.Concat(g.flags, what)...)
 	if beside == simulated {
 		args = append(args, alike...)
 	}
@@ -199,19 +205,19 @@ func (s *suite) apart(what []string, profile string) ([]string, error) {
 var recordings sync.Map
 
 // recorded is a recording of the unbroken model, beside it.
-func (s *suite) recorded(what []string, profile string) (string, error) {
+func (s *suite) recorded(what []string, g stage) (string, error) {
 	dir := filepath.Dir(s.unbroken.bin)
 	name := strings.Map(func(r rune) rune {
 		if strings.ContainsRune(`/\*:`, r) {
 			return '-'
 		}
 		return r
-	}, strings.Join(append([]string{"unbroken", profile}, what...), "-"))
+	}, strings.Join(slices.Concat([]string{"unbroken", g.profile}, g.flags, what), "-"))
 	file := filepath.Join(dir, name+".hnsrec")
 	once, _ := recordings.LoadOrStore(file, sync.OnceValue(func() error {
 		// Whether the unbroken model passes does not matter here.
 		unbroken := suite{model: *s.unbroken, dir: dir}
-		_, err := unbroken.failing(what, "--record", file, "--profile", profile, "--backend", beside)
+		_, err := unbroken.failing(what, append(g.args(), "--record", file, "--backend", beside)...)
 		return err
 	}))
 	return file, once.(func() error)()
