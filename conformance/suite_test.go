@@ -14,6 +14,7 @@ import (
 	"github.com/hnsim/hnsim/backends/simulated"
 	"github.com/hnsim/hnsim/conformance"
 	"github.com/hnsim/hnsim/reports"
+	"github.com/hnsim/hnsim/sim/rounds"
 )
 
 // The suite against the model, as anybody's Ginkgo suite would have it:
@@ -37,7 +38,11 @@ func TestConformance(t *testing.T) {
 	conformance.Register(suiteConfig())
 	var got types.Report
 	ginkgo.ReportAfterSuite("keep the report", func(r ginkgo.Report) { got = r })
-	ginkgo.RunSpecs(t, "hnsim conformance")
+	how, _ := ginkgo.GinkgoConfiguration()
+	if rounds.Few() && how.LabelFilter == "" {
+		how.LabelFilter = "!slow" // the runner runs them below, several at a time
+	}
+	ginkgo.RunSpecs(t, "hnsim conformance", how)
 	compareWithRunner(t, got)
 }
 

@@ -2,22 +2,24 @@ package conformance
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/hnsim/hnsim/backends/simulated"
 	"github.com/hnsim/hnsim/scenarios/script"
+	"github.com/hnsim/hnsim/sim/rounds"
 )
 
 // A trace changes nothing that it tells of. Scenarios run without one until one
-// fails, so nothing else would notice. In short mode it is one in five, and those
-// of tenant networks.
+// fails, so nothing else would notice. With few rounds it is one in five of
+// the quick ones, and those of tenant networks.
 func TestTracingChangesNothing(t *testing.T) {
 	all, err := Suite()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, s := range all {
-		if s.script.ProgramTime > 0 || testing.Short() && i%5 != 0 && s.Area != "sdn" {
+		if s.script.ProgramTime > 0 || rounds.Few() && (slices.Contains(s.Labels, "slow") || i%5 != 0 && s.Area != "sdn") {
 			continue
 		}
 		var runs [2]*script.Result

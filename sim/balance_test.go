@@ -10,6 +10,7 @@ import (
 
 	"github.com/hnsim/hnsim/sim/fabric"
 	"github.com/hnsim/hnsim/sim/fabric/ipstack"
+	"github.com/hnsim/hnsim/sim/rounds"
 	"github.com/hnsim/hnsim/sim/vfp"
 	"github.com/hnsim/hnsim/sim/wire"
 )
@@ -256,10 +257,7 @@ func (b *balanced) live(steps int) {
 // Rule VFP-12 with load balancers: the unified flow tables are never seen, and
 // clients get their answers from whom they asked.
 func TestBalancingIsTheSameWithoutTheFlowCache(t *testing.T) {
-	seeds := uint64(25)
-	if testing.Short() {
-		seeds = 5
-	}
+	seeds := uint64(rounds.Of(25, 5))
 	hits, answers := uint64(0), 0
 	for seed := range seeds {
 		with, without := newBalanced(t, seed, false), newBalanced(t, seed, true)

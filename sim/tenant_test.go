@@ -11,6 +11,7 @@ import (
 
 	"github.com/hnsim/hnsim/sim/fabric"
 	"github.com/hnsim/hnsim/sim/fabric/ipstack"
+	"github.com/hnsim/hnsim/sim/rounds"
 	"github.com/hnsim/hnsim/sim/vfp"
 	"github.com/hnsim/hnsim/sim/wire"
 )
@@ -167,10 +168,7 @@ func (b *tenanted) live(steps int) {
 // Rule VFP-12 for tenant networks: with and without the unified flow tables
 // everything that can be seen is the same, whatever changes in between.
 func TestTenantsAreTheSameWithoutTheFlowCache(t *testing.T) {
-	seeds := uint64(12)
-	if testing.Short() {
-		seeds = 3
-	}
+	seeds := uint64(rounds.Of(12, 3))
 	hits, got := uint64(0), 0
 	for seed := range seeds {
 		with, without := newTenanted(t, seed, false), newTenanted(t, seed, true)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -444,11 +445,12 @@ func TestWhatNoReaderTakesIsNotWritten(t *testing.T) {
 
 // What the writer takes to the last byte, the reader takes.
 func TestAFullRecordingIsRead(t *testing.T) {
-	const limit = 1 << 15
+	const limit, most = 1 << 15, 2000
+	header := mkHeader(t)
 	call := &record{World: 1, Call: "Advance", Args: []byte("1")}
-	for calls := range 2000 {
+	write := func(calls int) (*bytes.Buffer, error) {
 		var file bytes.Buffer
-		w, err := newWriter(&file, mkHeader(t), limit)
+		w, err := newWriter(&file, header, limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -456,14 +458,28 @@ func TestAFullRecordingIsRead(t *testing.T) {
 		for range calls {
 			w.add(call)
 		}
-		if w.Close() != nil {
-			return
+		return &file, w.Close()
+	}
+	fit := sort.Search(most, func(calls int) bool {
+		_, err := write(calls + 1)
+		return err != nil
+	})
+	if fit == most {
+		t.Fatal("there is no limit")
+	}
+	// A recording in steps, and all that nearly fill it.
+	for calls := 0; calls <= fit; calls++ {
+		if calls%50 != 0 && calls < fit-20 {
+			continue
 		}
-		if _, err := read(&file, limit); err != nil {
+		file, err := write(calls)
+		if err != nil {
+			t.Fatalf("%d calls do not fit, but %d do: %v", calls, fit, err)
+		}
+		if _, err := read(file, limit); err != nil {
 			t.Fatalf("%d calls: %v", calls, err)
 		}
 	}
-	t.Error("there is no limit")
 }
 
 func FuzzRead(f *testing.F) {

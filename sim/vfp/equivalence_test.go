@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hnsim/hnsim/sim/rounds"
 	"github.com/hnsim/hnsim/sim/wire"
 )
 
@@ -436,10 +437,7 @@ func (w *world) compare(t *testing.T) {
 }
 
 func TestTheCacheChangesNothing(t *testing.T) { // VFP-12, S-VFP-01
-	games, hits := 400, 0
-	if testing.Short() {
-		games = 100
-	}
+	games, hits := rounds.Of(400, 100), 0
 	for seed := range games {
 		rng := rand.New(rand.NewPCG(uint64(seed), 12))
 		data := make([]byte, 4000)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/hnsim/hnsim/sim/rounds"
 	"github.com/hnsim/hnsim/sim/vfp"
 	"github.com/hnsim/hnsim/sim/wire"
 )
@@ -105,12 +106,8 @@ func life(t testing.TB, seed uint64, cache, batched bool) (string, uint64) {
 }
 
 func TestCacheChangesNothing(t *testing.T) {
-	seeds := uint64(150)
-	if testing.Short() {
-		seeds = 30
-	}
 	hits := uint64(0)
-	for seed := range seeds {
+	for seed := range uint64(rounds.Of(150, 30)) {
 		want, none := life(t, seed, false, false)
 		got, n := life(t, seed, true, false)
 		if none != 0 {
