@@ -100,20 +100,23 @@ func (l *lane) Forward(b *backends.Burst) int {
 			l.cross(l.stages[s-1])
 		}
 		x.Process(&l.batch)
-		for i := range b.N {
-			if how, _ := x.At(i); how == fabric.ByWire && s < last {
-				l.out[i] = int8(s + 1)
-			} else if how != fabric.NoExit && s == last {
-				l.out[i] = -1
-			} else if s == 0 || int(l.out[i]) == s {
-				l.out[i] = int8(s)
+		if s < last {
+			for i, how := range x.Exits()[:b.N] {
+				if how == fabric.ByWire {
+					l.out[i] = int8(s + 1)
+				} else if s == 0 || int(l.out[i]) == s {
+					l.out[i] = int8(s)
+				}
 			}
 		}
 	}
 	n := 0
-	for i := range b.N {
-		if l.out[i] < 0 {
+	for i, how := range l.stages[last].Exits()[:b.N] {
+		if how != fabric.NoExit {
+			l.out[i] = -1
 			n++
+		} else if last == 0 {
+			l.out[i] = 0
 		}
 	}
 	return n
@@ -123,12 +126,12 @@ func (l *lane) Forward(b *backends.Burst) int {
 // stay where they are; those that did not leave become empty, which the next
 // host drops.
 func (l *lane) cross(from *fabric.Express) {
-	for i := range l.batch.N {
-		how, frame := from.At(i)
+	for i, how := range from.Exits()[:l.batch.N] {
 		switch p := &l.batch.Pkts[i]; {
 		case how != fabric.ByWire:
 			p.TrimTo(0)
 		case from.Moved(i):
+			_, frame := from.At(i)
 			p.Reset(frame)
 		}
 	}

@@ -135,11 +135,16 @@ func inTurn(flows int, seed uint64) func(int) int {
 // fill puts the next frames into a burst.
 func (s *traffic) fill(b *backends.Burst) {
 	b.N = min(backends.BurstSize, s.n-s.at)
+	turn := s.at % len(s.lens)
+	heads := s.heads[s.at*s.stride : (s.at+b.N)*s.stride]
 	for i := range b.N {
-		k := s.at + i
-		size := s.lens[k%len(s.lens)]
+		size := s.lens[turn]
+		if turn++; turn == len(s.lens) {
+			turn = 0
+		}
 		b.Len[i] = size
-		b.Head[i] = s.heads[k*s.stride : k*s.stride+min(s.stride, size)]
+		b.Head[i] = heads[:min(s.stride, size)]
+		heads = heads[s.stride:]
 	}
 	if s.at += b.N; s.at == s.n {
 		s.at = 0

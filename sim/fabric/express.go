@@ -5,6 +5,7 @@ import (
 
 	"github.com/hnsim/hnsim/sim/vfp"
 	"github.com/hnsim/hnsim/sim/vswitch"
+	"github.com/hnsim/hnsim/sim/wire"
 )
 
 // Express carries batches of frames through a host without the loop: from a
@@ -24,16 +25,23 @@ type Express struct {
 	port vfp.PortID
 
 	batch *vfp.Batch
-	exits [vfp.BatchSize]expressExit
+	hows  [vfp.BatchSize]Exit
+	moved uint64 // bit i: the packet of the batch is as the first switch left it, frames[i] is what left
+	// frames are copies.
+	frames [vfp.BatchSize][]byte
+	// exits are what is behind the ports of a burst, by their last bits.
+	exits [16]portExit
+	turn  uint64 // of bursts
 	short shortcuts
 	extra int // copies of frames, which nobody follows
 }
 
-// expressExit is what became of a frame.
-type expressExit struct {
+// portExit is what is behind a port of a switch, as a burst needs it.
+type portExit struct {
+	turn  uint64
+	port  vfp.PortID
 	how   Exit
-	moved bool   // frame is a copy: the packet of the batch is as the first switch left it
-	frame []byte // buffer of the copy
+	stack *hostIface // that of the host, nil if it is not behind the port
 }
 
 // Exit is where a frame left a host.
@@ -91,11 +99,12 @@ func (x *Express) Close() {
 func (x *Express) Process(b *vfp.Batch) {
 	x.h.gate.Lock()
 	defer x.h.gate.Unlock()
-	x.batch, x.extra = b, 0
-	for i := range b.N {
-		p := &b.Pkts[i]
+	x.batch, x.extra, x.moved = b, 0, 0
+	x.hows = [vfp.BatchSize]Exit{}
+	pkts := b.Pkts[:b.N]
+	for i := range pkts {
+		p := &pkts[i]
 		p.ID, p.InPort, p.OutPort, p.Verdict, p.Reason = expressMark|uint64(i), x.port, 0, vfp.Pending, vfp.DropNone
-		x.exits[i].how, x.exits[i].moved = NoExit, false
 	}
 	if x.short.usable(x) {
 		x.quick(b)
@@ -110,18 +119,22 @@ func (x *Express) long(b *vfp.Batch, from, to int) {
 	case x.in == nil:
 		x.fromWire(b, from, to)
 	case x.port == x.in.prog.Wire && x.in.prog.Uplink != "":
+		limit := x.h.nic.open()
 		for i := from; i < to; i++ {
-			if p := &b.Pkts[i]; x.h.nic.admit(p.Bytes()) != vfp.DropNone {
-				p.DropWith(x.h.nic.admit(p.Bytes()))
+			if p := &b.Pkts[i]; p.Len() > limit {
+				if why := x.h.nic.admit(p.Bytes()); why != vfp.DropNone {
+					p.DropWith(why)
+				}
 			}
 		}
-		fallthrough
-	default:
 		for i := from; i < to; i++ {
 			if b.Pkts[i].Verdict == vfp.Pending {
 				x.in.tally.in++
 			}
 		}
+		x.in.sw.ProcessPart(b, from, to, x.in)
+	default:
+		x.in.tally.in += uint64(to - from)
 		x.in.sw.ProcessPart(b, from, to, x.in)
 	}
 }
@@ -142,15 +155,17 @@ func (x *Express) fromWire(b *vfp.Batch, from, to int) {
 // At says where the i'th frame left and what it is then. The frame is good
 // until the next Process.
 func (x *Express) At(i int) (Exit, []byte) {
-	e := &x.exits[i]
-	if e.moved {
-		return e.how, e.frame
+	if x.Moved(i) {
+		return x.hows[i], x.frames[i]
 	}
-	return e.how, x.batch.Pkts[i].Bytes()
+	return x.hows[i], x.batch.Pkts[i].Bytes()
 }
 
+// Exits says where each frame left.
+func (x *Express) Exits() *[vfp.BatchSize]Exit { return &x.hows }
+
 // Moved reports whether the frame is no longer in the batch's packet.
-func (x *Express) Moved(i int) bool { return x.exits[i].moved }
+func (x *Express) Moved(i int) bool { return x.moved>>i&1 != 0 }
 
 // Extra is how many copies of frames left in the last Process, by flooding or
 // mirrors.
@@ -178,32 +193,67 @@ func (x *Express) burst(s *hostSwitch, pkts []vfp.Packet) bool {
 	if !mine || &pkts[0] != &x.batch.Pkts[first] {
 		return false
 	}
-	port, how := vfp.PortID(0), NoExit
-	var stack *hostIface
-	for i := range pkts {
+	x.turn++
+	limit := x.h.nic.open()
+	last := vfp.PortID(0)
+	for i := 0; i < len(pkts); i++ {
 		p := &pkts[i]
-		if p.OutPort != port || i == 0 {
-			port, how = p.OutPort, x.exit(s, p.OutPort)
-			stack = s.behind[port]
-			if stack != nil && stack.Compartment != HostCompartment {
-				stack = nil
-			}
-			if stack != nil && x.h.prog.NAT != nil {
+		port := p.OutPort
+		to := &x.exits[port&15]
+		if to.turn != x.turn || to.port != port {
+			x.behind(s, port, to)
+		}
+		if to.stack != nil {
+			if (port != last || i == 0) && x.h.prog.NAT != nil {
 				x.h.nat.Warm(pkts[i:])
 			}
+			if last = port; x.advance(first+i, to.stack, p) {
+				s.tally.delivered++
+				continue
+			}
 		}
-		if stack != nil && x.advance(first+i, stack, p) {
-			s.tally.delivered++
+		last = port
+		if n := x.pass(first+i, pkts[i:], to, limit); n > 0 {
+			s.tally.delivered += uint64(n)
+			i += n - 1
 			continue
 		}
-		if how == NoExit || how == ByWire && x.h.nic.admit(p.Bytes()) != vfp.DropNone {
+		if to.how == NoExit || to.how == ByWire && p.Len() > limit && x.h.nic.admit(p.Bytes()) != vfp.DropNone {
 			s.Deliver(x.batch.Now, port, p)
 			continue
 		}
 		s.tally.delivered++
-		x.leaves(first+i, how)
+		x.leaves(first+i, to.how)
 	}
 	return true
+}
+
+// pass lets packets leave that go where the first one goes, from the i'th of the
+// batch on, as far as there is nothing to be looked at, and returns how many.
+func (x *Express) pass(i int, pkts []vfp.Packet, to *portExit, limit int) int {
+	if to.how == NoExit {
+		return 0
+	}
+	if to.how == ToInside {
+		limit = 1<<16 + wire.EthernetLen
+	}
+	hows := x.hows[i : i+len(pkts)]
+	for n := range pkts {
+		p := &pkts[n]
+		if p.OutPort != to.port || p.Len() > limit || hows[n] != NoExit {
+			return n
+		}
+		hows[n] = to.how
+	}
+	return len(pkts)
+}
+
+// behind looks at what is behind a port.
+func (x *Express) behind(s *hostSwitch, port vfp.PortID, to *portExit) {
+	*to = portExit{turn: x.turn, port: port, how: x.exit(s, port)}
+	if stack := s.behind[port]; stack != nil && stack.Compartment == HostCompartment {
+		to.stack = stack
+	}
 }
 
 // advance routes a packet of the batch through the host's stack without moving
@@ -291,19 +341,18 @@ func (x *Express) send(frame []byte, id uint64) bool {
 }
 
 func (x *Express) leaves(i int, how Exit) {
-	if x.exits[i].how != NoExit {
+	if x.hows[i] != NoExit {
 		x.extra++
 		return
 	}
-	x.exits[i].how = how
+	x.hows[i] = how
 }
 
 func (x *Express) copied(i int, how Exit, frame []byte) {
-	e := &x.exits[i]
-	if e.how != NoExit {
+	if x.hows[i] != NoExit {
 		x.extra++
 		return
 	}
-	e.how, e.moved = how, true
-	e.frame = append(e.frame[:0], frame...)
+	x.hows[i], x.moved = how, x.moved|1<<i
+	x.frames[i] = append(x.frames[i][:0], frame...)
 }

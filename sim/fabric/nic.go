@@ -164,6 +164,15 @@ func (n *NIC) admit(frame []byte) vfp.Drop {
 	return vfp.DropNone
 }
 
+// open is a length up to which the NIC admits every frame, -1 while it admits
+// none.
+func (n *NIC) open() int {
+	if n.tx.cfg.Down {
+		return -1
+	}
+	return n.cfg.MTU + wire.EthernetLen
+}
+
 // fromSegment starts a frame on its way from the segment to the node.
 func (n *NIC) fromSegment(now int64, frame []byte, id uint64) {
 	n.ledger.offered++

@@ -93,13 +93,13 @@ func (x *Express) openShortcuts() {
 // closeShortcuts tells the tables of flows what has passed them.
 func (x *Express) closeShortcuts() {
 	now := x.h.net.Loop.Now()
-	x.h.nat.DropShortcuts(func(k wire.Key4, number, packets uint32, bytes uint64) {
+	x.h.nat.DropShortcuts(func(k wire.Key4, number, packets uint32, _ uint64) {
 		w := x.short.way(number)
 		if w == nil || !x.short.inside {
 			return
 		}
 		if port := w.sw.sw.VFP(w.in); port != nil {
-			port.Cache.Credit(now, [4]uint64{k.A, k.B &^ (1<<wire.ZoneBits - 1), w.from.hi, uint64(w.from.lo) << 32}, packets, bytes)
+			port.Cache.Credit(now, [4]uint64{k.A, k.B &^ (1<<wire.ZoneBits - 1), w.from.hi, uint64(w.from.lo) << 32}, packets)
 		}
 	})
 	x.short.ways = nil

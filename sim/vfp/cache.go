@@ -21,6 +21,7 @@ import (
 // Not safe for concurrent use.
 type Cache struct {
 	store  *FlowStore
+	num    uint32 // of the store
 	v4     *Table[key4, Entry]
 	v6     *Table[key6, Entry]
 	rests4 arena[rest]
@@ -29,6 +30,9 @@ type Cache struct {
 	last   outerID // the tunnel of the packet before, and its number
 	lastID uint32
 	ports  []uint16 // UDP ports that mean VXLAN
+	// The first of them, and whether there are more: most packets are to none.
+	port      uint16
+	morePorts bool
 
 	plainLast plainOuter // as last and lastID, of plain packets
 	plainID   uint32
@@ -51,22 +55,23 @@ type CacheStats struct {
 }
 
 // Entry is what every packet of a cached flow needs. With the IPv4 key in front
-// it fills two cache lines.
+// it fills two cache lines, the first of which decides whether the entry holds.
 type Entry struct {
-	gen     uint32
-	seen    uint32 // seenAt
-	Bytes   uint64
+	seen    int64  // last packet
+	gen     uint32 // of the switch
+	epoch   uint32 // FlowStore.published when the watch counters were last compared
+	idle    uint32 // see enlist; in units of seenAt
 	Packets uint32 // wraps
-	maxLen  uint16 // 0: none
+	out     PortID
+	limit   uint16 // longest plain frame that the quick outcome is for; 0: there is none
 	kind    quickKind
+	ttl     uint8 // hops to take off
 
-	quick quick
-	refs  [nearRefs]flowRef // rest.refs in short, for quick packets: see near
+	quick   quick
+	settled uint32 // of Packets, how many the layer flows have been told of
+	maxLen  uint16 // 0: none
+	_       [18]byte
 }
-
-// nearRefs is how many runs of layer flows, and watch counters, lie with the
-// entry.
-const nearRefs = 3
 
 // rest is what packets need that are not quick. T is shared by all packets of
 // the flow.
@@ -79,12 +84,6 @@ type rest struct {
 
 // all are the references of both kinds.
 func (r *rest) all() []flowRef { return r.refs[:r.nRefs+r.nWatch] }
-
-// seenAt is a time to about a millisecond, which is enough for what only frees
-// memory.
-func seenAt(now int64) uint32 { return uint32(now >> 20) }
-
-func idleSince(seen uint32, now int64) bool { return seenAt(now)-seen >= seenAt(CacheIdle) }
 
 // CacheIdle is how long an entry stays without traffic. It only frees memory.
 const CacheIdle = DefaultIdle
@@ -99,33 +98,42 @@ type (
 // Key is where a packet's entry would be. The zero value is of no packet.
 type Key struct {
 	hash  uint64
-	words key6
 	hint  uint32 // number of the entry, plus one: where Warm has seen it, or where it was found
+	flags uint8  // TCP flags of the packet, inner if it is encapsulated
 	v6    bool
 	ok    bool
-	flags uint8 // TCP flags of the packet, inner if it is encapsulated
 
 	// Of a plain packet (see Plain), whose Meta is not filled in.
 	plain   bool
 	at, end uint16 // the inner frame of a tunnel; at is 0 outside of tunnels
+
+	words key6
 }
 
 // NewCache makes a cache of at most limit entries for each IP version, of
 // walks over ports that use the store.
 func NewCache(store *FlowStore, limit int) *Cache {
-	return &Cache{
+	c := &Cache{
 		store:  store,
 		v4:     NewTable[key4, Entry](limit),
 		v6:     NewTable[key6, Entry](limit),
 		outers: NewTable[outerID, uint32](maxTunnels),
-		ports:  []uint16{wire.VXLANPort},
 	}
+	c.SetVXLANPorts(wire.VXLANPort)
+	store.register(c)
+	return c
 }
 
 // SetVXLANPorts says which UDP ports mean VXLAN: packets to them are told
 // apart by their inner headers too, without which different inner flows would
 // look alike. It must include every port that a rule decapsulates.
-func (c *Cache) SetVXLANPorts(ports ...uint16) { c.ports = append([]uint16(nil), ports...) }
+func (c *Cache) SetVXLANPorts(ports ...uint16) {
+	c.ports = append([]uint16(nil), ports...)
+	c.port, c.morePorts = 0, len(ports) > 1
+	if len(ports) > 0 {
+		c.port = ports[0]
+	}
+}
 
 // Len is the number of entries.
 func (c *Cache) Len() int { return c.v4.Len() + c.v6.Len() }
@@ -149,18 +157,15 @@ func (c *Cache) find(k *Key) *Entry {
 }
 
 func (c *Cache) find4(k *Key) *Entry {
-	key := (*key4)(k.words[:4])
 	if k.hint != 0 {
-		if n := c.v4.node(k.hint - 1); n.key == *key {
+		if n := c.v4.node(k.hint - 1); n.key == *(*key4)(k.words[:4]) {
 			return &n.e
 		}
 	}
-	n, id := c.v4.find(tagOf(k.hash), key)
-	if n == nil {
-		return nil
+	if n := c.seek4(k); n != nil {
+		return &n.e
 	}
-	k.hint = id + 1
-	return &n.e
+	return nil
 }
 
 // restOf is the rest of the entry that find left in the hint.
@@ -192,24 +197,11 @@ func (c *Cache) Lookup(k *Key, p *Packet, now int64, gen uint64) (*Transposition
 		c.Stats.Stale++
 		return nil, false
 	}
-	c.touch(r, k, now)
-	e.record(now, p.Len())
+	c.touch(e, r, now, k.flags)
+	e.seen = now
+	e.Packets++
 	c.Stats.Hits++
 	return &r.T, true
-}
-
-// record notes a packet of so many bytes.
-func (e *Entry) record(now int64, bytes int) {
-	e.seen = seenAt(now)
-	e.Packets++
-	e.Bytes += uint64(bytes)
-}
-
-// touch records a packet with the layer flows.
-func (c *Cache) touch(r *rest, k *Key, now int64) {
-	for _, f := range r.refs[:r.nRefs] {
-		c.store.hot(f.id>>1).touch(now, uint8(f.id&1), k.flags)
-	}
 }
 
 // holds reports whether a walk would touch the same layer flows as the one
@@ -217,10 +209,15 @@ func (c *Cache) touch(r *rest, k *Key, now int64) {
 func (c *Cache) holds(r *rest, now int64, flags uint8) bool {
 	for _, f := range r.refs[:r.nRefs] {
 		h := c.store.hot(f.id >> 1)
-		if h.gen != f.slot || h.expired(now) || h.superseded(flags) {
+		if h.gen != f.slot || h.superseded(flags) || c.store.expired(f.id>>1, now) {
 			return false
 		}
 	}
+	return c.unseen(r)
+}
+
+// unseen reports whether the stateful layers that had no flow have none now.
+func (c *Cache) unseen(r *rest) bool {
 	for _, f := range r.all()[r.nRefs:] {
 		if *c.store.watched(f.id) != f.slot {
 			return false
@@ -255,6 +252,9 @@ func (c *Cache) Install(k *Key, w *Walk, t *Transposition, gen uint64) bool {
 			return false
 		}
 	}
+	if !k.v6 {
+		c.settle(k.hint - 1)
+	}
 	r := c.restOf(k)
 	r.T = *t
 	copy(r.refs[:], f.refs[:f.nRefs])
@@ -264,9 +264,13 @@ func (c *Cache) Install(k *Key, w *Walk, t *Transposition, gen uint64) bool {
 		r.refs[int(f.nRefs)+i] = flowRef{h, *c.store.watched(h)}
 	}
 	r.nRefs, r.nWatch = f.nRefs, f.nWatch
-	*e = Entry{gen: uint32(gen), seen: seenAt(w.Now), maxLen: uint16(min(max(w.MaxLen, 0), 0xffff))}
-	e.kind = e.quick.prepare(k, t)
-	e.refs, e.quick.runs = near(r.refs[:r.nRefs], r.all()[r.nRefs:])
+	*e = Entry{gen: uint32(gen), seen: w.Now, maxLen: uint16(min(max(w.MaxLen, 0), 0xffff)), epoch: c.store.published, kind: quickTouch}
+	if e.prepare(k, t) {
+		if r.nWatch > 0 {
+			e.kind |= quickWatch
+		}
+		c.enlist(k.hint-1, e, r)
+	}
 	c.Stats.Installs++
 	return true
 }
@@ -274,10 +278,10 @@ func (c *Cache) Install(k *Key, w *Walk, t *Transposition, gen uint64) bool {
 // insert makes room by looking for a useless entry if it must.
 func (c *Cache) insert(k *Key, now int64, gen uint64) *Entry {
 	const effort = 16
-	c.sweep(k.v6, tidyStep, func(e *Entry, _ *rest) bool { return idleSince(e.seen, now) })
+	c.sweep(k.v6, tidyStep, func(e *Entry, _ *rest) bool { return now-e.seen >= CacheIdle })
 	if c.full(k) {
 		c.sweep(k.v6, effort, func(e *Entry, r *rest) bool {
-			return e.gen != uint32(gen) || idleSince(e.seen, now) || !c.holds(r, now, 0)
+			return e.gen != uint32(gen) || now-e.seen >= CacheIdle || !c.holds(r, now, 0)
 		})
 	}
 	var e *Entry
@@ -292,6 +296,7 @@ func (c *Cache) insert(k *Key, now int64, gen uint64) *Entry {
 	if e != nil {
 		rests.grow(id)
 		k.hint = id + 1
+		e.settled = e.Packets // nothing that this entry's predecessor left
 	}
 	return e
 }
@@ -312,17 +317,23 @@ func (c *Cache) sweep(v6 bool, n int, dead func(e *Entry, r *rest) bool) {
 	check := func(id uint32, e *Entry) bool { return dead(e, rests.at(id)) }
 	if v6 {
 		c.v6.sweep(n, check)
-	} else {
-		c.v4.sweep(n, check)
+		return
 	}
+	c.v4.sweep(n, func(id uint32, e *Entry) bool {
+		if !check(id, e) {
+			return false
+		}
+		c.settle(id)
+		return true
+	})
 }
 
 // Age looks at up to budget entries of each IP version and removes those that
 // have been idle.
 func (c *Cache) Age(now int64, budget int) {
-	idle := func(_ uint32, e *Entry) bool { return idleSince(e.seen, now) }
-	c.v4.sweep(budget, idle)
-	c.v6.sweep(budget, idle)
+	idle := func(e *Entry, _ *rest) bool { return now-e.seen >= CacheIdle }
+	c.sweep(false, budget, idle)
+	c.sweep(true, budget, idle)
 }
 
 // SetOffload says whether a NIC carries the flows of the table (rule VFP-11):

@@ -5,84 +5,62 @@ import "unsafe"
 // Warm brings the memory that lookups of the keys are going to read into the
 // cache, stage by stage, so that the misses of a batch overlap instead of
 // queueing: at 100,000 flows that makes up for most of the distance to memory.
-// It takes at most BatchSize keys.
-func (c *Cache) Warm(keys []Key) {
+// It leaves in each key where its entry seems to be, and reports how many seem to
+// have none. It takes at most BatchSize keys.
+func (c *Cache) Warm(keys []Key) (missing int) {
+	far := c.Len() >= warmAt && len(keys) > 1
 	lines := &c.store.lines
-	if c.Len() < warmAt || len(keys) == 1 {
-		return // it is all there
-	}
-	for i := range keys {
-		if k := &keys[i]; k.ok {
-			x := c.indexOf(k)
-			lines.Add(unsafe.Pointer(&x.slots[tagOf(k.hash)&x.mask]))
-		}
-	}
-	lines.Prefetch()
-	for i := range keys {
-		k := &keys[i]
-		if !k.ok {
-			continue
-		}
-		x := c.indexOf(k)
-		if s := x.slots[tagOf(k.hash)&x.mask]; s.tag == tagOf(k.hash) {
-			k.hint = s.ref
-		}
-		switch {
-		case k.hint == 0:
-		case k.v6:
-			n := unsafe.Pointer(c.v6.node(k.hint - 1))
-			lines.Add(n)
-			lines.Add(unsafe.Add(n, lineSize))
-			lines.Add(unsafe.Add(n, 2*lineSize))
-		default:
-			n := unsafe.Pointer(c.v4.node(k.hint - 1))
-			lines.Add(n)
-			lines.Add(unsafe.Add(n, lineSize))
-		}
-	}
-	lines.Prefetch()
-	if c.store.live < warmAt {
-		return
-	}
-	for i := range keys {
-		e := c.hinted(&keys[i])
-		if e == nil {
-			continue
-		}
-		for i, n := range e.quick.runs {
-			switch n {
-			case 0, farRuns:
-			case watchRun:
-				lines.Add(unsafe.Pointer(c.store.watched(e.refs[i].id)))
-			default:
-				h := unsafe.Pointer(c.store.hot(e.refs[i].id >> 1))
-				lines.Add(h)
-				if n > 1 {
-					lines.Add(unsafe.Add(h, uintptr(n-1)*unsafe.Sizeof(flowHot{})))
-				}
+	if far {
+		for i := range keys {
+			k := &keys[i]
+			if k.v6 {
+				lines.at[i] = uintptr(unsafe.Pointer(&c.v6.slots[tagOf(k.hash)&c.v6.mask]))
+			} else {
+				lines.at[i] = uintptr(unsafe.Pointer(&c.v4.slots[tagOf(k.hash)&c.v4.mask]))
 			}
 		}
+		prefetch(&lines.at, len(keys))
 	}
-	lines.Prefetch()
+	slots, mask := c.v4.slots, c.v4.mask
+	for i := range keys {
+		k := &keys[i]
+		if k.v6 {
+			if k.hint = c.v6.guess(k.hash); k.hint == 0 {
+				missing++
+			}
+			continue
+		}
+		tag := tagOf(k.hash)
+		at := tag & mask
+		for slots[at].tag != tag && slots[at].ref != 0 {
+			at = (at + 1) & mask
+		}
+		if k.hint = slots[at].ref; k.hint == 0 {
+			missing++
+		}
+	}
+	if !far {
+		return missing
+	}
+	n := 0
+	for i := range keys {
+		k := &keys[i]
+		if k.hint == 0 {
+			continue
+		}
+		at, size := uintptr(unsafe.Pointer(c.v4.node(k.hint-1))), 2
+		if k.v6 {
+			at, size = uintptr(unsafe.Pointer(c.v6.node(k.hint-1))), 3
+		}
+		for ; size > 0; size-- {
+			lines.at[n&(maxLines-1)] = at
+			at += lineSize
+			n++
+		}
+	}
+	prefetch(&lines.at, min(n, maxLines))
+	return missing
 }
 
 // warmAt is a number of entries that fit near caches.
 const warmAt = 512
-
-func (c *Cache) indexOf(k *Key) *index {
-	if k.v6 {
-		return &c.v6.index
-	}
-	return &c.v4.index
-}
-
-// hinted is the entry that a key's hint names, which is mostly the right one.
-func (c *Cache) hinted(k *Key) *Entry {
-	switch {
-	case k.hint == 0:
-		return nil
-	case k.v6:
-		return &c.v6.node(k.hint - 1).e
-	}
-	return &c.v4.node(k.hint - 1).e
-}

@@ -153,7 +153,8 @@ func (r *Rule) targetNames() []string {
 func (d *dumper) flows(p *Port, l *layer, now int64) {
 	var ids []uint32
 	for id := range p.store.next {
-		if c := p.store.cold(id); c.port == p && c.fwd.layer == l.id && !p.store.hot(id).expired(now) {
+		if c := p.store.cold(id); c.port == p && c.fwd.layer == l.id && !p.store.expired(id, now) {
+			p.store.settle(id)
 			ids = append(ids, id)
 		}
 	}

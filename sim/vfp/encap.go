@@ -19,7 +19,7 @@ type outer struct {
 
 	folded uint32 // sum, folded to 16 bits
 	copied uint8  // bits of the inner TOS that go outside
-	hop    Hop
+	tunnel Tunnel
 }
 
 func newOuter(e Encap) *outer {
@@ -40,6 +40,9 @@ func newOuter(e Encap) *outer {
 		ip.SetChecksum(0)
 		o.sum = wire.Sum(ip[:wire.IPv4MinLen], 0)
 		o.folded = uint32(wire.Fold(o.sum))
+	}
+	if o.size == wire.VXLANOverhead4 {
+		o.tunnel.dst, o.tunnel.bytes = e.Dst, [wire.VXLANOverhead4]byte(o.bytes[:])
 	}
 	if e.DSCPCopy {
 		o.copied |= 0xfc

@@ -10,14 +10,10 @@ func (c *Cache) Fixed(k *Key, gen uint64) (limit int, ok bool) {
 		return 0, false
 	}
 	e := c.find4(k)
-	if e == nil || e.gen != uint32(gen) || e.kind != 0 || e.quick.encap != nil || e.quick.runs[0] != 0 {
+	if e == nil || e.gen != uint32(gen) || e.kind != 0 || c.restOf(k).nRefs > 0 {
 		return 0, false
 	}
-	limit = int(e.quick.limit)
-	if e.maxLen > 0 {
-		limit = min(limit, int(e.maxLen))
-	}
-	return limit, limit > 0
+	return int(e.limit), e.limit > 0
 }
 
 // Passed counts packets that found their entry elsewhere.
@@ -29,12 +25,12 @@ func (c *Cache) Passed(packets uint64) {
 // Credit adds packets that have passed the table to the entry of their flow, if
 // there is one. words are those of its key: addresses, ports and protocol,
 // Ethernet addresses.
-func (c *Cache) Credit(now int64, words [4]uint64, packets uint32, bytes uint64) {
+func (c *Cache) Credit(now int64, words [4]uint64, packets uint32) {
 	var k Key
 	k.fill(words[0], words[1], words[2], words[3])
 	if e := c.find4(&k); e != nil && packets > 0 {
-		e.seen = seenAt(now)
+		e.seen = now
 		e.Packets += packets
-		e.Bytes += bytes
+		e.settled += packets // there are no layer flows to tell
 	}
 }

@@ -143,6 +143,8 @@ type flowCold struct {
 	program uint64 // generation that the flow was last reconciled with
 	rule    string // ID of the stateful rule, or the target that it chose
 	nat     natHold
+
+	deps [2]dependent // see Cache.enlist
 }
 
 // steering is what a layer decides about the way of a packet.
@@ -177,10 +179,14 @@ type FlowStore struct {
 	live  int
 	hand  uint32
 
-	watch     watch // by pairHash of both keys of every flow
+	watch     watch  // by pairHash of both keys of every flow
+	published uint32 // changes whenever a counter of watch does
 	nextLayer uint32
-	outers    map[Encap]*outer
-	lines     Lines // scratch of Cache.Warm
+
+	caches     []*Cache // of all ports, by number; nil where a number is free
+	freeCaches []uint32
+	outers     map[Encap]*outer
+	lines      Lines // scratch of Cache.Warm
 }
 
 // NewFlowStore makes an empty store.
@@ -227,7 +233,7 @@ func (s *FlowStore) discard(id uint32) {
 		h.gen = 1
 	}
 	c.nat.release()
-	c.nat, c.port, c.rule = natHold{}, nil, ""
+	c.nat, c.port, c.rule, c.deps = natHold{}, nil, "", [2]dependent{}
 	s.free = append(s.free, id)
 	s.live--
 }
@@ -239,6 +245,7 @@ func (s *FlowStore) publish(id uint32) {
 	s.index.insert(c.tags[forward], id<<1|forward)
 	s.index.insert(c.tags[reverse], id<<1|reverse)
 	s.watch.grow(s.live)
+	s.published++
 	*s.watched(c.pairs[forward])++
 	if c.pairs[reverse] != c.pairs[forward] {
 		*s.watched(c.pairs[reverse])++
@@ -250,6 +257,7 @@ func (s *FlowStore) watched(hash uint32) *uint32 { return s.watch.of(hash) }
 // kill ends a published flow.
 func (s *FlowStore) kill(id uint32) {
 	c := s.cold(id)
+	s.forsake(c)
 	s.index.remove(c.tags[forward], id<<1|forward)
 	s.index.remove(c.tags[reverse], id<<1|reverse)
 	c.port.flowGone(c, s.hot(id))
@@ -290,7 +298,7 @@ func (s *FlowStore) Age(now int64, budget int) {
 		if s.hand >= s.next {
 			s.hand = 0
 		}
-		if c := s.cold(s.hand); c.port != nil && s.hot(s.hand).expired(now) {
+		if c := s.cold(s.hand); c.port != nil && s.expired(s.hand, now) {
 			s.kill(s.hand)
 		}
 		s.hand++
@@ -310,7 +318,7 @@ func (s *FlowStore) tidy(now int64) {
 			s.hand = 0
 		}
 		if s.hot(s.hand).expired(now) {
-			if c := s.cold(s.hand); c.port != nil && c.nat.pool == nil {
+			if c := s.cold(s.hand); c.port != nil && c.nat.pool == nil && s.expired(s.hand, now) {
 				s.kill(s.hand)
 			}
 		}

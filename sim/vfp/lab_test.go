@@ -46,6 +46,8 @@ type lab struct {
 	ports  []*Port
 	trace  *Trace
 	nextID uint64
+
+	quickHits int
 }
 
 func newLab(cached bool, limits PortLimits) *lab {
@@ -122,11 +124,36 @@ func (l *lab) batch(in PortID, frames ...[]byte) []result {
 	return results
 }
 
+const labMTU = 1500
+
+// quick takes every other packet by its quick outcome, if there is one.
+func (l *lab) quick(src *Port, p *Packet) (r result, ok bool) {
+	if !l.cached || p.ID%2 == 0 {
+		return r, false
+	}
+	pkts, keys := [1]Packet{*p}, [1]Key{}
+	src.Cache.PlainKeys(pkts[:], keys[:])
+	n, _, _ := src.Cache.Run(pkts[:], keys[:], l.now, l.gen(), 0)
+	if n == 0 {
+		return r, false
+	}
+	*p = pkts[0]
+	l.quickHits++
+	r = l.outcome(p, DropNone, p.OutPort)
+	r.hit = true
+	return r, true
+}
+
 func (l *lab) process(src *Port, p *Packet, key *Key) result {
+	if r, ok := l.quick(src, p); ok {
+		return r
+	}
 	if l.cached {
 		if t, ok := src.Cache.Lookup(key, p, l.now, l.gen()); ok {
 			before := append([]byte(nil), p.Bytes()...)
-			r := l.outcome(p, t.Apply(p), t.Out)
+			limited := *t
+			limited.MTU = labMTU
+			r := l.outcome(p, limited.Apply(p), t.Out)
 			if err := checkQuick(src.Cache, before, key, t, r); err != nil {
 				panic(err)
 			}
@@ -139,10 +166,11 @@ func (l *lab) process(src *Port, p *Packet, key *Key) result {
 	out := l.walk(&w, src)
 	t := Diff(&w)
 	t.Out = out
-	t.MTU = 1500
+	t.Straight = labMTU + wire.EthernetLen
 	if l.cached && Cachable(&w) {
 		src.Cache.Install(key, &w, &t, l.gen())
 	}
+	t.MTU = labMTU
 	return l.outcome(p, w.Commit(p, &t), out)
 }
 

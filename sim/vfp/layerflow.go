@@ -246,7 +246,7 @@ func (p *Port) lookup(w *Walk, l *layer, key *flowKey, tag uint32, flags uint8) 
 		return noID, 0
 	}
 	h := p.store.hot(id)
-	if h.expired(w.Now) || h.superseded(flags) || !p.reconciled(w, l, id, side) {
+	if h.superseded(flags) || p.store.expired(id, w.Now) || !p.reconciled(w, l, id, side) {
 		p.store.kill(id)
 		return noID, 0
 	}

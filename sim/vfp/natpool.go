@@ -101,7 +101,7 @@ func (n *NATPool) Holder(now int64, port uint16) (PortID, bool) {
 	for _, b := range n.blocks {
 		if i := int(port) - int(b.base); i >= 0 && i < b.size {
 			ref := b.flow[i]
-			if n.used[b.at]&(1<<i) == 0 || ref.gen == 0 || n.store.hot(ref.id).gen != ref.gen || n.store.hot(ref.id).expired(now) {
+			if n.used[b.at]&(1<<i) == 0 || ref.gen == 0 || n.store.hot(ref.id).gen != ref.gen || n.store.expired(ref.id, now) {
 				return 0, false
 			}
 			return n.store.cold(ref.id).port.ID, true
@@ -173,12 +173,11 @@ func (n *NATPool) reclaim(s *FlowStore, now int64) {
 			if ref.gen == 0 {
 				continue // taken by the packet that is being walked: bind will tell
 			}
-			f := s.hot(ref.id)
-			if f.expired(now) {
+			if s.expired(ref.id, now) {
 				s.kill(ref.id)
 				continue
 			}
-			n.barren = min(n.barren, f.earliestEnd(now))
+			n.barren = min(n.barren, s.hot(ref.id).earliestEnd(now))
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package vfp
 
-import "github.com/hnsim/hnsim/sim/wire"
+import (
+	"unsafe"
+
+	"github.com/hnsim/hnsim/sim/wire"
+)
 
 // PortID names a port of one switch. Zero is no port.
 type PortID uint32
@@ -37,8 +41,9 @@ const (
 )
 
 // Headroom is the space in front of a frame, enough for the largest
-// encapsulation (Ethernet+VLAN+IPv6+UDP+VXLAN).
-const Headroom = 80
+// encapsulation (Ethernet+VLAN+IPv6+UDP+VXLAN, 80 bytes), in whole cache lines:
+// the headers of a frame lie in one, those put in front of it in the next.
+const Headroom = 2 * lineSize
 
 // bufLen is the length of a buffer for frames of usual size. Buffers that lie a
 // power of two apart would share few sets of the cache.
@@ -51,12 +56,12 @@ type Packet struct {
 	buf      []byte
 	off, end int
 
-	Meta    wire.Meta // valid after Parse; a stage that changes the frame re-parses or mends it
-	ID      uint64    // identity over hops and copies, for traces and captures
+	ID      uint64 // identity over hops and copies, for traces and captures
 	InPort  PortID
 	OutPort PortID
 	Verdict Verdict
 	Reason  Drop
+	Meta    wire.Meta // valid after Parse; a stage that changes the frame re-parses or mends it
 }
 
 // NewPacket copies frame into a fresh buffer with headroom.
@@ -82,17 +87,30 @@ func (p *Packet) Reset(frame []byte) {
 
 // Load is Reset for a frame of n bytes of which only the head is given, as a
 // network card leaves the rest where it put it: those bytes are what the
-// buffer had there before, zeros at first.
+// buffer had there before, zeros at first. Meta is that of the frame before
+// until Parse.
 func (p *Packet) Load(head []byte, n int) {
 	need := Headroom + n
-	if cap(p.buf) < need {
-		p.buf = make([]byte, max(need, 2048))
+	if len(p.buf) < need {
+		p.buf = make([]byte, max(need, bufLen))
 	}
-	p.buf = p.buf[:cap(p.buf)]
 	p.off, p.end = Headroom, need
-	copy(p.buf[Headroom:need], head)
-	p.Meta = wire.Meta{}
+	if len(head) == lineSize && n >= lineSize {
+		// In four pieces: more than 16 bytes at a time are a call.
+		to, from := (*[lineSize]byte)(p.buf[Headroom:]), (*[lineSize]byte)(head)
+		*(*[16]byte)(to[:]) = *(*[16]byte)(from[:])
+		*(*[16]byte)(to[16:]) = *(*[16]byte)(from[16:])
+		*(*[16]byte)(to[32:]) = *(*[16]byte)(from[32:])
+		*(*[16]byte)(to[48:]) = *(*[16]byte)(from[48:])
+	} else {
+		copy(p.buf[Headroom:need], head)
+	}
 	p.ID, p.InPort, p.OutPort, p.Verdict, p.Reason = 0, 0, 0, Pending, DropNone
+}
+
+// head is the beginning of a frame that is known to have as many bytes.
+func (p *Packet) head() *[plainUDP]byte {
+	return (*[plainUDP]byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(p.buf)), p.off))
 }
 
 // Bytes is the frame, valid until the next change of length.

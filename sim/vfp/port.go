@@ -123,6 +123,7 @@ func (p *Port) Age(now int64, budget int) {
 
 // Close ends all layer flows, which gives their NAT ports back.
 func (p *Port) Close() {
+	p.Cache.close()
 	p.store.killWhere(p, func(*flowCold) bool { return true })
 	p.SetProgram(nil)
 	p.adopt()

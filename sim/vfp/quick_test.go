@@ -11,12 +11,20 @@ import (
 	"github.com/hnsim/hnsim/sim/wire"
 )
 
-// checkPlain compares PlainKey with Parse and Key; it reports whether the
+// plainKey is PlainKeys for one packet.
+func plainKey(c *Cache, p *Packet, k *Key) bool {
+	keys := [1]Key{}
+	n := c.PlainKeys([]Packet{*p}, keys[:])
+	*k = keys[0]
+	return n == 1
+}
+
+// checkPlain compares PlainKeys with Parse and Key; it reports whether the
 // frame is plain.
 func checkPlain(c *Cache, frame []byte) (bool, error) {
 	p := NewPacket(frame)
 	var plain, full Key
-	if !c.PlainKey(p, &plain) {
+	if !plainKey(c, p, &plain) {
 		return false, nil
 	}
 	if err := p.Parse(); err != wire.OK {
@@ -45,16 +53,13 @@ func checkPlain(c *Cache, frame []byte) (bool, error) {
 func checkQuick(c *Cache, before []byte, key *Key, outcome *Transposition, r result) error {
 	t := *outcome
 	t.MTU, t.Straight = 0, 1<<16
-	var q Entry
-	q.kind = q.quick.prepare(key, &t)
+	var e Entry
 	p := NewPacket(before)
 	var k Key
-	if q.quick.limit == 0 || r.drop != DropNone || !c.PlainKey(p, &k) {
+	if !e.prepare(key, &t) || r.drop != DropNone || !plainKey(c, p, &k) {
 		return nil
 	}
-	stats := c.Stats
-	c.Carry(&q, &k, p, 0)
-	c.Stats = stats
+	c.carry(&e, &k, p)
 	if !bytes.Equal(p.Bytes(), r.frame) {
 		return fmt.Errorf("quick: %x\nelse:  %x\n%s", p.Bytes(), r.frame, outcome.String())
 	}
@@ -135,5 +140,31 @@ func TestPrefetchTakesAnyAddress(t *testing.T) {
 	l.Prefetch()
 	if l.n != 0 {
 		t.Errorf("%d lines wait", l.n)
+	}
+}
+
+// A connection that takes the place of a closing one ends the outcomes of
+// both directions: the answer's too, which nothing has gone by since.
+func TestQuickAnswersBelongToTheNewConnection(t *testing.T) { // S-VFP-09
+	play := func(cached bool) (string, int) {
+		l := newLab(cached, PortLimits{})
+		l.program(portA, aclLayer(Reevaluate, out(allow("a", Match{})), in(deny("b", Match{}))))
+		for _, s := range []step{{0, false, ack, 0}, {0, true, ack, 0}, {0, true, ack, 0}, {0, false, rst, 0}, {0, false, syn, 0}, {1, true, ack, 0}} {
+			l.now += seconds(s.after)
+			l.nextID &^= 1 // the next is quick
+			from, f := portA, tcp(ipA, ipB, 1, 2, s.flags)
+			if s.fromB {
+				from, f = portB, tcp(ipB, ipA, 2, 1, s.flags)
+			}
+			if r := l.send(from, f.Bytes()); r.drop != DropNone {
+				t.Fatalf("cached %v: %v", cached, r)
+			}
+		}
+		return l.flows(), l.quickHits
+	}
+	want, _ := play(false)
+	got, hits := play(true)
+	if got != want || hits < 2 {
+		t.Errorf("%d quick packets leave\n%swithout them\n%s", hits, got, want)
 	}
 }

@@ -43,6 +43,17 @@ func (t *Table[K, E]) node(id uint32) *node[K, E] {
 	return t.nodes.at(id)
 }
 
+// guess is the number of an entry with the hash, plus one, zero if none is found
+// at once.
+func (t *Table[K, E]) guess(hash uint64) uint32 {
+	tag := tagOf(hash)
+	i := tag & t.mask
+	for t.slots[i].tag != tag && t.slots[i].ref != 0 {
+		i = (i + 1) & t.mask
+	}
+	return t.slots[i].ref
+}
+
 // find returns the node of a key and its number, or nil. tag is tagOf of the
 // key's hash.
 func (t *Table[K, E]) find(tag uint32, key *K) (*node[K, E], uint32) {

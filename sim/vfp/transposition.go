@@ -35,6 +35,7 @@ type Transposition struct {
 	TCI      wire.TCI // for PushVLAN
 	PopVLAN  bool
 	PushVLAN bool
+	NextHop  bool // the outermost Ethernet addresses of an encapsulated packet are still to be resolved
 
 	decap, v4        bool
 	srcPort, dstPort uint16

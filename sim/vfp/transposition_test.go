@@ -225,11 +225,13 @@ func TestTooMuchEncapsulationIsRefused(t *testing.T) {
 	p := NewPacket(udp(ipA, ipB, 1, 2).Bytes())
 	p.Parse()
 	tr := Transposition{encap: newOuter(Encap{Kind: VXLAN, Src: ipH, Dst: ipX})}
-	if d := tr.Apply(p); d != DropNone {
-		t.Fatal(d)
+	for range Headroom / wire.VXLANOverhead4 {
+		if d := tr.Apply(p); d != DropNone {
+			t.Fatal(d)
+		}
 	}
 	if d := tr.Apply(p); d != DropEncapOversize { // the headroom is gone
-		t.Errorf("second encapsulation: %v", d)
+		t.Errorf("one more encapsulation: %v", d)
 	}
 }
 

@@ -67,43 +67,47 @@ type run struct {
 // take processes the packets [from:to) of the batch, which came through the
 // port; nil is a port that does not exist.
 func (r *run) take(in *port, from, to int) {
-	s, b := r.s, r.b
-	keys := s.keys[from:to]
-	cached := in != nil && !s.noCache
-	if cached {
-		r.keys(in, from, to)
-	} else {
+	if in == nil || r.s.noCache {
 		for i := from; i < to; i++ {
-			b.Pkts[i].Parse()
-			s.keys[i].Unplain()
+			r.b.Pkts[i].Parse()
+			r.slow(i)
 		}
+		return
 	}
-	var frames, bytes uint64
-	for i := range keys {
-		p, k := &b.Pkts[from+i], &keys[i]
-		if k.Plain() {
-			n := p.Len()
-			if r.quick(in, p, k, from+i) {
-				frames++
-				bytes += uint64(n)
-				continue
+	r.keys(in, from, to)
+	c := in.run.vfp.Cache
+	frames, bytes := 0, uint64(0)
+	for i := from; i < to; i++ {
+		if r.s.keys[i].Plain() {
+			n, size := r.quick(c, i, to)
+			frames, bytes = frames+n, bytes+size
+			if i += n; i == to {
+				break
 			}
-			k.Unplain()
-			p.Parse()
+			if r.s.keys[i].Plain() {
+				r.s.keys[i].Unplain()
+				r.b.Pkts[i].Parse()
+			}
 		}
-		if p.Verdict != vfp.Pending {
-			continue
-		}
-		r.flush()
-		f := transit{now: b.Now, sink: r.sink, trace: b.Trace, key: k, stable: true}
-		s.enter(&f, p)
-		s.epoch++
+		r.slow(i)
+	}
+	if frames > 0 {
+		in.run.n.In += uint64(frames)
+		in.run.vfp.CountBurst(vfp.Out, uint64(frames), bytes)
 	}
 	r.flush()
-	if frames > 0 {
-		in.run.n.In += frames
-		in.run.vfp.CountBurst(vfp.Out, frames, bytes)
+}
+
+// slow takes the i'th packet through the steps one by one.
+func (r *run) slow(i int) {
+	s, p := r.s, &r.b.Pkts[i]
+	if p.Verdict != vfp.Pending {
+		return
 	}
+	r.flush()
+	f := transit{now: r.b.Now, sink: r.sink, trace: r.b.Trace, key: &s.keys[i], stable: true}
+	s.enter(&f, p)
+	s.epoch++
 }
 
 // keys computes the cache keys of packets of the port and warms its table.
@@ -111,73 +115,75 @@ func (r *run) take(in *port, from, to int) {
 // do so before its first packet goes on.
 func (r *run) keys(in *port, from, to int) {
 	c := in.run.vfp.Cache
-	plain := in.plain && r.b.Trace == nil
-	for i := from; i < to; i++ {
-		p, k := &r.b.Pkts[i], &r.s.keys[i]
-		if plain && p.Verdict == vfp.Pending && c.PlainKey(p, k) {
-			continue
-		}
-		// The key is that of the frame with its tag, which decides the VLAN.
-		p.Parse()
-		c.Key(p, k)
-	}
-	c.Warm(r.s.keys[from:to])
-	in.run.vfp.Expect(r.s.keys[from:to])
-}
-
-// quick finishes a plain packet, the i'th of the batch, if its outcome is known
-// as a whole.
-func (r *run) quick(in *port, p *vfp.Packet, k *vfp.Key, i int) bool {
-	s, c := r.s, in.run.vfp.Cache
-	e := c.Quick(k, p, r.b.Now, s.gen)
-	if e == nil {
-		return false
-	}
-	out := e.Out()
-	dst := s.snap.port(out & maxPortID)
-	if out&outToPA != 0 {
-		hop := s.hop(e, r.b.Now)
-		if hop == nil {
-			return false
-		}
-		c.Carry(e, k, p, r.b.Now)
-		p.SetHop(hop)
+	pkts, keys := r.b.Pkts[from:to], r.s.keys[from:to]
+	plain := 0
+	if in.plain && r.b.Trace == nil {
+		plain = c.PlainKeys(pkts, keys)
 	} else {
-		c.Carry(e, k, p, r.b.Now)
+		for i := range keys {
+			keys[i].Unplain()
+		}
 	}
-	p.Verdict, p.OutPort = vfp.Delivered, dst.cfg.ID
-	if dst != r.dst || i != r.to {
-		r.turn(dst, i)
+	if plain < len(pkts) {
+		for i := range keys {
+			// The key is that of the frame with its tag, which decides the VLAN.
+			if !keys[i].Plain() {
+				pkts[i].Parse()
+				c.Key(&pkts[i], &keys[i])
+			}
+		}
 	}
-	r.frames++
-	r.bytes += uint64(p.Len())
-	r.to = i + 1
-	return true
+	if c.Warm(keys) > 0 {
+		in.run.vfp.Expect(keys)
+	}
 }
 
-// hop is the next hop of an entry's tunnel, nil while it is being resolved.
-func (s *Switch) hop(e *vfp.Entry, now int64) *vfp.Hop {
-	h, pa := e.Tunnel()
-	if h.Epoch == s.epoch {
-		return h
+// quick finishes plain packets from the i'th on, as far as their outcome is
+// known as a whole, and returns how many and of what length they were.
+func (r *run) quick(c *vfp.Cache, i, to int) (frames int, bytes uint64) {
+	s, b := r.s, r.b
+	for {
+		n, size, hop := c.Run(b.Pkts[i:to], s.keys[i:to], b.Now, s.gen, s.epoch)
+		if n > 0 {
+			r.sent(i, i+n)
+			i, frames, bytes = i+n, frames+n, bytes+size
+		}
+		if hop == nil {
+			return frames, bytes
+		}
+		src, dst, ok := s.next.Resolve(b.Now, hop.Dst())
+		if !ok {
+			return frames, bytes
+		}
+		hop.Learn(src, dst, s.epoch)
 	}
-	src, dst, ok := s.next.Resolve(now, pa)
-	if !ok {
-		return nil
-	}
-	*h = vfp.Hop{Src: src, Dst: dst, Epoch: s.epoch}
-	return h
 }
 
-// turn goes on to another destination, or to a packet that does not follow the
-// last one.
-func (r *run) turn(dst *port, i int) {
-	if i != r.to {
-		r.flush()
-		r.from = i
+// sent notes packets [from:to) that go on, none of which the sink has seen.
+func (r *run) sent(from, to int) {
+	if r.from == r.to {
+		r.from = from
 	}
-	r.count()
-	r.dst = dst
+	r.to = to
+	dst, id := r.dst, vfp.PortID(0)
+	if dst != nil {
+		id = dst.cfg.ID
+	}
+	frames, bytes := r.frames, r.bytes
+	pkts := r.b.Pkts[from:to]
+	for i := range pkts {
+		p := &pkts[i]
+		p.OutPort &= maxPortID
+		if p.OutPort != id {
+			r.frames, r.bytes = frames, bytes
+			r.count()
+			id, frames, bytes = p.OutPort, 0, 0
+			r.dst = r.s.snap.port(id)
+		}
+		frames++
+		bytes += uint64(p.Len())
+	}
+	r.frames, r.bytes = frames, bytes
 }
 
 // count lets the destination count what it got.

@@ -43,7 +43,7 @@ func (s *Switch) install(f *transit, w *vfp.Walk, t *vfp.Transposition, x *exit)
 		return
 	}
 	t.Out, t.TooBig, t.Straight = x.dst.cfg.ID, x.tooBig, s.straight(f, t, x)
-	if x.toPA {
+	if t.NextHop = x.toPA; x.toPA {
 		t.Out |= outToPA
 	}
 	if x.untag {
