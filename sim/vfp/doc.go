@@ -41,10 +41,10 @@
 //	w.Commit(p, &t)                 the same Apply, after NewFrame
 //
 // Most packets need less: those that are plain, and whose entry is quick (see
-// quick.go), take PlainKey, Warm for the batch, Quick and Carry in place of
-// Parse, Key, Lookup and Apply, with the same result. What they read is two
-// cache lines of the entry, a slot of the index, and the lines of the layer
-// flows; Warm brings all of them near, stage by stage.
+// quick.go), take PlainKeys, Warm and Run, each for a batch, in place of Parse,
+// Key, Lookup and Apply, with the same result. What they read is a slot of the
+// index and one or two cache lines of the entry; Warm brings them near, stage by
+// stage. Layer flows are told later (see dependents.go).
 //
 // # Concurrency
 //

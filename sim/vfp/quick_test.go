@@ -143,18 +143,37 @@ func TestPrefetchTakesAnyAddress(t *testing.T) {
 	}
 }
 
-// A connection that takes the place of a closing one ends the outcomes of
-// both directions: the answer's too, which nothing has gone by since.
-func TestQuickAnswersBelongToTheNewConnection(t *testing.T) { // S-VFP-09
+// way is a step of a connection, of one of several machines with its address.
+type way struct {
+	step
+	mac byte
+}
+
+// A connection that takes the place of a closing one ends the outcomes of all
+// ways: also of those that nothing has gone by since, and of more ways than a
+// layer flow remembers.
+func TestQuickPacketsBelongToTheNewConnection(t *testing.T) { // S-VFP-09
+	out, back := step{0, false, ack, 0}, step{0, true, ack, 0}
+	reset, open := step{0, false, rst, 0}, step{0, false, syn, 0}
+	checkQuickWays(t, "answer", []way{{out, 0}, {back, 0}, {back, 0}, {reset, 0}, {open, 0}, {back, 0}})
+	checkQuickWays(t, "many", []way{{out, 1}, {out, 1}, {out, 2}, {out, 2}, {out, 3}, {out, 3}, {out, 1}, {out, 2}, {out, 3},
+		{reset, 3}, {open, 3}, {out, 1}, {out, 2}, {out, 3}, {back, 0}, {out, 1}})
+}
+
+func checkQuickWays(t *testing.T, name string, ways []way) {
+	t.Helper()
 	play := func(cached bool) (string, int) {
 		l := newLab(cached, PortLimits{})
 		l.program(portA, aclLayer(Reevaluate, out(allow("a", Match{})), in(deny("b", Match{}))))
-		for _, s := range []step{{0, false, ack, 0}, {0, true, ack, 0}, {0, true, ack, 0}, {0, false, rst, 0}, {0, false, syn, 0}, {1, true, ack, 0}} {
+		for _, s := range ways {
 			l.now += seconds(s.after)
 			l.nextID &^= 1 // the next is quick
 			from, f := portA, tcp(ipA, ipB, 1, 2, s.flags)
 			if s.fromB {
 				from, f = portB, tcp(ipB, ipA, 2, 1, s.flags)
+			}
+			if s.mac > 0 {
+				f.EthSrc[5] = s.mac
 			}
 			if r := l.send(from, f.Bytes()); r.drop != DropNone {
 				t.Fatalf("cached %v: %v", cached, r)
@@ -165,6 +184,6 @@ func TestQuickAnswersBelongToTheNewConnection(t *testing.T) { // S-VFP-09
 	want, _ := play(false)
 	got, hits := play(true)
 	if got != want || hits < 2 {
-		t.Errorf("%d quick packets leave\n%swithout them\n%s", hits, got, want)
+		t.Errorf("%s: %d quick packets leave\n%swithout them\n%s", name, hits, got, want)
 	}
 }
