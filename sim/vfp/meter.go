@@ -41,6 +41,7 @@ func (p *Port) Metered(layer, rule string) Metered {
 	m := st.settled[rule]
 	for id := range p.store.next {
 		if c := p.store.cold(id); c.port == p && c.fwd.layer == st.id && c.rule == rule {
+			p.store.settle(id)
 			m.add(p.store.hot(id).packets)
 		}
 	}
