@@ -29,8 +29,8 @@ type Express struct {
 	moved uint64 // bit i: the packet of the batch is as the first switch left it, frames[i] is what left
 	// frames are copies.
 	frames [vfp.BatchSize][]byte
-	// exits are what is behind the ports of a burst, by their last bits.
-	exits [16]portExit
+	// ports are what is behind the ports of a burst, by their last bits.
+	ports [16]portExit
 	turn  uint64 // of bursts
 	short shortcuts
 	extra int // copies of frames, which nobody follows
@@ -199,7 +199,7 @@ func (x *Express) burst(s *hostSwitch, pkts []vfp.Packet) bool {
 	for i := 0; i < len(pkts); i++ {
 		p := &pkts[i]
 		port := p.OutPort
-		to := &x.exits[port&15]
+		to := &x.ports[port&15]
 		if to.turn != x.turn || to.port != port {
 			x.behind(s, port, to)
 		}

@@ -215,7 +215,7 @@ func (x *Express) knows(now int64, i int) bool {
 func (x *Express) run(b *vfp.Batch, i int) int {
 	s, nat, now := &x.short, x.h.nat, b.Now
 	pkts := b.Pkts[:b.N]
-	heads, homes, exits := s.heads[:len(pkts)], s.homes[:len(pkts)], x.exits[:len(pkts)]
+	heads, homes, hows := s.heads[:len(pkts)], s.homes[:len(pkts)], x.hows[:len(pkts)]
 	for ; i < len(pkts); i++ {
 		h := &heads[i]
 		if !h.plain {
@@ -241,7 +241,7 @@ func (x *Express) run(b *vfp.Batch, i int) int {
 		w.bytes += uint64(len(frame))
 		w.lens += uint64(end)
 		p.Verdict, p.OutPort = vfp.Delivered, w.out
-		exits[i].how = w.how
+		hows[i] = w.how
 	}
 	return i
 }
