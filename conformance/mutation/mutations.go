@@ -157,7 +157,7 @@ var mutations = []Mutation{
 	// ACLs and the engine.
 	{"acl/block-ignored", "ACL-05", "sim/hns/compile_acl.go", "		r.Action = acl.Block\n", "		r.Action = acl.Allow\n"},
 	{"nat/host-firewall-open", "B-07", "sim/fabric/ipstack/output.go", "!s.profile.passes(now, p, true)", "false && !s.profile.passes(now, p, true)"},
-	{"acl/ports-of-set-members-ignored", "ACL-33", "sim/acl/ported.go", "m.Proto == w.H.Proto && m.Port == port && ", ""},
+	{"acl/ports-of-set-members-ignored", "ACL-33", "sim/acl/ported.go", "m.Proto == w.H.Proto && m.Port == port && ", "port >= 0 && "},
 	{"compartment/starts-without-its-network", "CMP-07", "sim/hns/attach.go", "if err := t.startable(n); err != nil {", "if err := t.startable(n); false && err != nil {"},
 	{"acl/direction-ignored", "ACL-02", "sim/hns/compile_acl.go", "		return vfp.In\n", "		return vfp.Out\n"},
 	{"acl/any-acl-means-deny-lost", "D-11", "sim/hns/compile_acl.go", "AnyMeansDeny:    k.ACLAnyMeansDeny,", "AnyMeansDeny:    false,"},

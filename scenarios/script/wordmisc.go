@@ -19,7 +19,7 @@ var miscWords = []*word{
 	{
 		name: "set", group: "Time and settings", args: "ROLE SETTING [VALUE]...", acts: true, refusable: true,
 		summary: "change something that is no document",
-		detail:  []string{"The backend documents its settings, and names them when one is unknown. Ports of a container: port.spoofing on|off, port.dhcpguard, port.routerguard, port.vlan, port.isolation, port.mirror, port.acl, port.extacl, port.storm. A host: nat.filtering udp=EndpointIndependent, nat.timers, nat.sessions, firewall.rule disable tcp:8080, ports.exclude tcp:8080, ports.dynamic, socket tcp:50005, hns.restart, hns.stop, hns.start, host.reboot, host.adapter in|out, host.vfp on|off; on an outer switch also outer.spoofing, outer.cas, outer.acl, outer.limit, outer.intercept.", "Tenant networks: a virtual machine has vm.host PHYSICAL, a physical host sdn.agent on|off, a multiplexer mux on|off."},
+		detail:  []string{"The backend documents its settings, and names them when one is unknown. Ports of a container: port.spoofing on|off, port.dhcpguard, port.routerguard, port.vlan, port.isolation, port.mirror, port.acl, port.extacl, port.storm. A host: nat.filtering udp=EndpointIndependent, nat.timers, nat.sessions, firewall.rule disable tcp:8080, firewall.profile in=block out=block, ports.exclude tcp:8080, ports.dynamic, socket tcp:50005, hns.restart, hns.stop, hns.start, host.reboot, host.adapter in|out, host.vfp on|off; on an outer switch also outer.spoofing, outer.cas, outer.acl, outer.limit, outer.intercept.", "Tenant networks: a virtual machine has vm.host PHYSICAL, a physical host sdn.agent on|off, a multiplexer mux on|off."},
 		example: "set co11 port.spoofing on", parse: parseSet,
 	},
 	{
