@@ -85,7 +85,6 @@ var mutations = []Mutation{
 	{"sdn/lists-for-the-whole-nic", "SDN-19", "sim/sdn/compile_port.go", "			if !p.Appliance {\n", "			if false {\n"},
 	{"sdn/multiplexers-keep-flows-between-tenants", "SDN-14", "sim/slb/mux.go", "	e.redirect(w, to)\n", ""},
 	{"sdn/flows-redirected-before-they-are-set-up", "SDN-14", "sim/slb/mux.go", "w.Meta.TCPFlags&wire.TCPSyn != 0 {", "false {"},
-	{"sdn/redirected-flows-never-end", "SDN-14", "sim/vnet/direct.go", "	case now-v.seen >= directIdle:\n", "	case false:\n"},
 	{"sdn/meters-forget-flows-that-end", "VFP-04", "sim/vfp/port.go", "				l.state.settle(c.rule, h.packets)\n", ""},
 	{"sdn/one-lease-for-all", "SDN-15", "sim/sdn/compile_slb.go", "lo := leaseFirst + n*leasePorts", "lo := leaseFirst + 0*n*leasePorts"},
 
