@@ -256,6 +256,12 @@ func TestACrashIsCleanedUpLater(t *testing.T) {
 	if _, err := g.keep.(*fileJournal).f.WriteString(`{"kind":"endp`); err != nil {
 		t.Fatal(err)
 	}
+	if all, err := findLeftovers(c, folder); err != nil || len(all) > 0 {
+		t.Errorf("a run that goes on has left %v, %v", all, err)
+	}
+	if failed := removeLeftovers(c, folder, nil); len(failed) > 0 || !alive(folder, "0badcafe") {
+		t.Errorf("the journal of a run that goes on is gone: %v", failed)
+	}
 	if err := g.keep.(*fileJournal).f.Close(); err != nil { // as the end of a process does
 		t.Fatal(err)
 	}

@@ -14,7 +14,8 @@ import (
 
 // fileJournal is the journal of a run: a file of its own in the folder of this
 // machine's journals, with one JSON object a line. It is on the disk before the
-// next operation begins, and goes when nothing of the run is left.
+// next operation begins, and goes when nothing of the run is left. The run has
+// it locked for as long as it lives, which tells it from one that crashed.
 type fileJournal struct {
 	f    *os.File
 	open int // objects that are there
@@ -36,12 +37,27 @@ func newJournal(folder string, tag Tag) (*fileJournal, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(folder, string(tag)+".ndjson"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(journalFile(folder, tag), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
+	if !lock(f) {
+		return nil, errors.Join(fmt.Errorf("%s cannot be locked", f.Name()), f.Close(), os.Remove(f.Name()))
+	}
 	return &fileJournal{f: f}, nil
 }
+
+// alive reports whether the run of a tag goes on. Without a journal it does not.
+func alive(folder string, tag Tag) bool {
+	f, err := os.OpenFile(journalFile(folder, tag), os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return !lock(f)
+}
+
+func journalFile(folder string, tag Tag) string { return filepath.Join(folder, string(tag)+".ndjson") }
 
 func (j *fileJournal) note(m made) error {
 	line, err := json.Marshal(m)

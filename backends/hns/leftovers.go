@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -28,9 +27,9 @@ func (l Leftover) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s %s", l.Kind, l.ID, l.Name))
 }
 
-// findLeftovers looks for objects of every run: by the tag in their names, and
-// by journals for those without. A journal may name what has gone since, as
-// the endpoints of a network that was deleted: that is no leftover.
+// findLeftovers looks for objects of every run that has ended: by the tag in
+// their names, and by journals for those without. A journal may name what has
+// gone since, as the endpoints of a network that was deleted: that is no leftover.
 func findLeftovers(c control, folder string) ([]Leftover, error) {
 	journals, err := readJournals(folder)
 	if err != nil {
@@ -38,6 +37,11 @@ func findLeftovers(c control, folder string) ([]Leftover, error) {
 	}
 	var out []Leftover
 	known := map[string]bool{}
+	busy := map[Tag]bool{}
+	for _, t := range running(folder, journals) {
+		busy[t] = true
+		delete(journals, t)
+	}
 	for _, kind := range []string{"network", "endpoint"} {
 		res, err := c.do(backends.HCNOp{Kind: kind, Verb: "enumerate"})
 		var ids []string
@@ -54,7 +58,7 @@ func findLeftovers(c control, folder string) ([]Leftover, error) {
 			}
 			var obj struct{ Name string }
 			_ = json.Unmarshal(doc.Document, &obj)
-			if t, ok := TagOf(obj.Name); ok {
+			if t, ok := TagOf(obj.Name); ok && !busy[t] {
 				known[strings.ToLower(id)] = true
 				out = append(out, Leftover{t, kind, id, strings.TrimPrefix(obj.Name, t.prefix()), "name"})
 			}
@@ -69,6 +73,16 @@ func findLeftovers(c control, folder string) ([]Leftover, error) {
 		}
 	}
 	return out, nil
+}
+
+// running lists the runs that go on, of those that have a journal.
+func running(folder string, journals map[Tag][]made) (out []Tag) {
+	for _, t := range slices.Sorted(maps.Keys(journals)) {
+		if alive(folder, t) {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // exists reports whether HNS has an object, or cannot say.
@@ -107,23 +121,30 @@ func removeLeftovers(c control, folder string, all []Leftover) (failed []error) 
 		return append(failed, err)
 	}
 	for t := range journals {
-		if stays[t] {
+		if stays[t] || alive(folder, t) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(folder, string(t)+".ndjson")); err != nil {
+		if err := os.Remove(journalFile(folder, t)); err != nil {
 			failed = append(failed, err)
 		}
 	}
 	return failed
 }
 
-// Leftovers finds what earlier runs have left on this machine's HNS.
-func Leftovers() ([]Leftover, error) {
+// Leftovers finds what earlier runs have left on this machine's HNS, and which
+// runs go on. What those have made is not left.
+func Leftovers() (left []Leftover, goOn []Tag, err error) {
 	c, folder, err := ownControl()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return findLeftovers(c, folder)
+	journals, err := readJournals(folder)
+	if err != nil {
+		return nil, nil, err
+	}
+	goOn = running(folder, journals)
+	left, err = findLeftovers(c, folder)
+	return left, goOn, err
 }
 
 // Clean deletes leftovers and returns what could not be deleted.

@@ -76,7 +76,7 @@ func Listen(opt Options) (*Backend, error) {
 	c := opt.Bed.Coordinator
 	b := &Backend{opt: opt, machines: map[string]*machine{}, slot: make(chan struct{}, 1), features: map[string]backends.FeatureSet{}}
 	b.hub, err = transport.Listen(transport.HubConfig{Listen: c.Listen, Join: c.Join, Authority: authority,
-		Patience: c.Patience, Version: opt.Version, Note: opt.Note})
+		Agents: opt.Bed.AgentNames(), Patience: c.Patience, Version: opt.Version, Note: opt.Note})
 	if err != nil {
 		return nil, fmt.Errorf("test bed %s: %w", opt.Bed.File, err)
 	}

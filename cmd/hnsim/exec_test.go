@@ -157,6 +157,27 @@ func TestExecJoinsAServer(t *testing.T) {
 	hnsim(t, nil, "exec", "--server", "hnsim-standin.txt", "--as", "h3", "--", driver).check(t, 2, "", "expected h1, h2")
 }
 
+// TestExecCollects takes the state of a stand-in's host as on a Windows host, and
+// makes a scenario of it that runs.
+func TestExecCollects(t *testing.T) {
+	dir := needPrograms(t)
+	windows := func(name string) string { return strings.ReplaceAll(wine.Path(filepath.Join(dir, name)), "/", `\`) }
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "hnsim.exe"), ".")
+	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Chdir(t.TempDir())
+	hnsim(t, nil, "exec", "--profile", "ws2025", "--host", "h1=10.1.0.1/24", "--", "cmd", "/c",
+		windows("driver.exe")+" & "+windows("hnsim.exe")+" collect --out state.zip").check(t, 0, "", "state.zip: 1 network")
+	hnsim(t, nil, "import", "state.zip", "--out", "mine.txtar").check(t, 0, "", "mine.txtar: 1 network")
+	text, err := os.ReadFile("mine.txtar")
+	if err != nil || !strings.Contains(string(text), `"L2Bridge"`) {
+		t.Errorf("%v, %s", err, text)
+	}
+	hnsim(t, nil, "run", "./mine.txtar", "--out", "out").check(t, 0, "1 passed", "")
+}
+
 func TestExecRefusesWhatMakesNoSense(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := os.WriteFile("bad.txt", []byte("127.0.0.1:1"), 0o600); err != nil {

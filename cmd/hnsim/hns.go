@@ -77,24 +77,33 @@ func (a *app) rehearse(ctx context.Context, cfg conformance.Config) error {
 
 // leftovers looks for what earlier runs have left.
 func leftovers() health.Check {
-	all, err := hns.Leftovers()
+	all, goOn, err := hns.Leftovers()
 	switch {
 	case err != nil:
 		return health.Check{Name: "leftovers", Level: health.Warn, Text: err.Error(), Fix: "see backends/hns/README.md"}
 	case len(all) == 0:
-		return health.Check{Name: "leftovers", Level: health.OK, Text: "no run has left anything on this machine's HNS"}
+		return health.Check{Name: "leftovers", Level: health.OK, Text: "no run has left anything on this machine's HNS" + goesOn(goOn)}
 	}
 	var what []string
 	for _, l := range all {
 		what = append(what, fmt.Sprintf("%s (run %s)", l, l.Tag))
 	}
 	slices.Sort(what)
-	return health.Check{Name: "leftovers", Level: health.Warn, Text: fmt.Sprintf("%d objects of earlier runs: %s", len(all), strings.Join(what, ", ")), Fix: "hnsim doctor --backend hns --clean"}
+	return health.Check{Name: "leftovers", Level: health.Warn, Text: fmt.Sprintf("%d objects of earlier runs: %s%s", len(all), strings.Join(what, ", "), goesOn(goOn)), Fix: "hnsim doctor --backend hns --clean"}
+}
+
+// goesOn names the runs whose objects are left alone.
+func goesOn(runs []hns.Tag) string {
+	var s strings.Builder
+	for _, t := range runs {
+		fmt.Fprintf(&s, "; run %s goes on", t)
+	}
+	return s.String()
 }
 
 // cleanHNS deletes leftovers.
 func (a *app) cleanHNS() error {
-	all, err := hns.Leftovers()
+	all, goOn, err := hns.Leftovers()
 	if err != nil {
 		return exit.With(exit.NotTested, err)
 	}
@@ -104,7 +113,7 @@ func (a *app) cleanHNS() error {
 	if failed := hns.Clean(all); len(failed) > 0 {
 		return exit.With(exit.NotTested, fmt.Errorf("not everything could be deleted: %w", errors.Join(failed...)))
 	}
-	fmt.Fprintf(a.out, "%d objects deleted\n", len(all))
+	fmt.Fprintf(a.out, "%d objects deleted%s\n", len(all), goesOn(goOn))
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,9 +24,19 @@ type HubConfig struct {
 	Listen    string // host:port to which agents connect
 	Join      string // host:port at which they get their certificates
 	Authority *Authority
+	Agents    []string      // who may be one; nil is everybody with a certificate
 	Patience  time.Duration // how long an agent may be silent
 	Version   string
 	Note      func(string) // what happens, in one line; may be called concurrently
+}
+
+// expects refuses an agent that nobody waits for: it has another name than the
+// test bed gave it, and would wait for ever.
+func (c *HubConfig) expects(name string) error {
+	if c.Agents == nil || slices.Contains(c.Agents, name) {
+		return nil
+	}
+	return refused("the coordinator's test bed has no agent %q; it has %s", name, strings.Join(c.Agents, ", "))
 }
 
 // Hub is a coordinator's end. Its methods may be called concurrently.
@@ -66,7 +77,7 @@ func (h *Hub) open() error {
 	if err != nil {
 		return fmt.Errorf("the join address %s: %w", h.cfg.Join, err)
 	}
-	if h.joins, err = h.cfg.Authority.serveJoins(ln, h.cfg.Note); err != nil {
+	if h.joins, err = h.cfg.Authority.serveJoins(ln, h.cfg.expects, h.cfg.Note); err != nil {
 		ln.Close()
 		return err
 	}
@@ -179,13 +190,18 @@ func (h *Hub) onHello(m *nats.Msg) {
 		return
 	}
 	answer := welcome{Life: said.Life}
-	if said.Protocol != Protocol {
+	switch err := h.cfg.expects(name); {
+	case said.Protocol != Protocol:
 		answer.Refused = fmt.Sprintf("agent %s is hnsim %s and speaks protocol %d; the coordinator is %s and speaks %d: install the same version on both",
 			name, said.Version, said.Protocol, h.cfg.Version, Protocol)
-		h.cfg.Note(answer.Refused)
-	} else {
+	case err != nil:
+		answer.Refused = err.Error()
+	default:
 		answer.Run, answer.PatienceNs = h.run, h.cfg.Patience
 		h.meet(name, &said)
+	}
+	if answer.Refused != "" {
+		h.cfg.Note(answer.Refused)
 	}
 	body, err := json.Marshal(answer)
 	if err == nil {

@@ -40,15 +40,16 @@ type joins struct {
 	authority *Authority
 	ln        net.Listener
 	wg        sync.WaitGroup
+	expects   func(agent string) error
 	note      func(string)
 }
 
-func (a *Authority) serveJoins(ln net.Listener, note func(string)) (*joins, error) {
+func (a *Authority) serveJoins(ln net.Listener, expects func(agent string) error, note func(string)) (*joins, error) {
 	cfg, err := a.serverTLS(false)
 	if err != nil {
 		return nil, err
 	}
-	j := &joins{authority: a, ln: tls.NewListener(ln, cfg), note: note}
+	j := &joins{authority: a, ln: tls.NewListener(ln, cfg), expects: expects, note: note}
 	slots := make(chan struct{}, maxJoiners)
 	j.wg.Go(func() {
 		for {
@@ -80,6 +81,9 @@ func (j *joins) answer(c net.Conn) {
 	}
 	var out joinAnswer
 	err := j.authority.admit(req.Token, req.Agent)
+	if err == nil {
+		err = j.expects(req.Agent)
+	}
 	if err == nil {
 		out.CA = j.authority.cert.Raw
 		out.Cert, err = j.authority.sign(req.Agent, req.CSR)

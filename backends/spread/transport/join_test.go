@@ -51,6 +51,36 @@ func TestTokensThatAreNotGoodAreRefused(t *testing.T) {
 	}
 }
 
+func TestAnAgentWithoutAPlaceIsRefused(t *testing.T) {
+	a := mkAuthority(t)
+	any := mkHub(t, a, "127.0.0.1:0", time.Second)
+	id := mkIdentity(t, any, a, "zz")
+	h, err := Listen(HubConfig{Listen: "127.0.0.1:0", Join: "127.0.0.1:0", Authority: a, Agents: []string{"a1", "a2"},
+		Patience: time.Second, Version: "test", Note: func(string) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	const want = `no agent "zz"; it has a1, a2`
+	var refused *Refused
+	token, _ := a.Token("", time.Hour)
+	if _, err := Join(context.Background(), h.JoinAddr(), token, "zz", t.TempDir()); !errors.As(err, &refused) || !strings.Contains(err.Error(), want) {
+		t.Errorf("joining: %v, want a refusal with %q", err, want)
+	}
+	_, ended := mkAgent(t, h.Addr(), id, &recorder{})
+	select {
+	case err := <-ended:
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), want) {
+			t.Errorf("with a certificate: %v, want a refusal with %q", err, want)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("an agent that nobody waits for waits")
+	}
+	if h.Peer("zz") != nil {
+		t.Error("it is a peer")
+	}
+}
+
 func TestACertificateOfAnotherAuthorityIsRefused(t *testing.T) {
 	a, b := mkAuthority(t), mkAuthority(t)
 	ha, hb := mkHub(t, a, "127.0.0.1:0", time.Second), mkHub(t, b, "127.0.0.1:0", time.Second)
