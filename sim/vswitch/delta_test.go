@@ -23,12 +23,12 @@ func TestChangesOneByOneMakeTheSameSwitch(t *testing.T) {
 			c := *base
 			c.Shared = slices.Clone(ports)
 			before := s.snap
-			n, _, err := before.step(&c)
+			n, _, _ := before.step(&c)
 			if n != nil && n != before {
 				steps++
 			}
 			want, wantErr := fresh(&c)
-			err = s.Apply(&c)
+			err := s.Apply(&c)
 			if (err == nil) != (wantErr == nil) {
 				t.Fatalf("seed %d, change %d: %v; made anew: %v", seed, i, err, wantErr)
 			}
