@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"regexp"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/hnsim/hnsim/backends"
@@ -67,7 +69,7 @@ const toolTime = 30 * time.Second
 var tools = map[string][]string{
 	"excluded-ports-tcp": {"netsh", "int", "ipv4", "show", "excludedportrange", "protocol=tcp"},
 	"excluded-ports-udp": {"netsh", "int", "ipv4", "show", "excludedportrange", "protocol=udp"},
-	"vfp-ports":          {"vfpctrl", "/list-vmswitch-port"},
+	listPorts:            {"vfpctrl", "/list-vmswitch-port"},
 	"routing-table":      {"route", "print"},
 	"windows":            {"cmd", "/c", "ver"},
 }
@@ -90,7 +92,7 @@ type adapter struct {
 }
 
 // Surroundings are what belongs to the state of a host beside HNS's objects:
-// adapters, excluded port ranges, VFP's ports, routes, the build. What cannot
+// adapters, excluded port ranges, VFP's ports with their rules, routes, the build. What cannot
 // be read says why.
 func Surroundings() map[string]json.RawMessage {
 	out := map[string]json.RawMessage{"adapters": adapters()}
@@ -104,8 +106,48 @@ func Surroundings() map[string]json.RawMessage {
 		if b, err := json.MarshalIndent(o, "", " "); err == nil {
 			out[name] = b
 		}
+		if name == listPorts {
+			out["vfp-rules"] = portDetails(o.Output, runTool)
+		}
 	}
 	return out
+}
+
+// listPorts is the tool whose output names VFP's ports.
+const listPorts = "vfp-ports"
+
+// perPort is what VFP is asked about every port; the port's name follows.
+var perPort = [][]string{
+	{"vfpctrl", "/get-port-state", "/port"},
+	{"vfpctrl", "/list-rule", "/port"},
+	{"vfpctrl", "/list-nat-range", "/port"},
+}
+
+// maxPorts bounds what is asked: a host has a port for each container.
+const maxPorts = 1000
+
+var portName = regexp.MustCompile(`(?im)^\s*port name\s*:\s*(\S+)\s*$`)
+
+// portDetails are layers, rules, NAT ranges and states of the ports in a list
+// that vfpctrl has printed.
+func portDetails(list string, run func([]string) (string, error)) json.RawMessage {
+	details := []output{}
+	ports := portName.FindAllStringSubmatch(list, maxPorts)
+	for _, port := range ports {
+		for _, ask := range perPort {
+			o := output{Command: append(slices.Clone(ask), port[1])}
+			text, err := run(o.Command)
+			if o.Output = text; err != nil {
+				o.Error = err.Error()
+			}
+			details = append(details, o)
+		}
+	}
+	b, err := json.MarshalIndent(details, "", " ")
+	if err != nil {
+		return nil // strings only
+	}
+	return b
 }
 
 func runTool(command []string) (string, error) {

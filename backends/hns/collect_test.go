@@ -48,6 +48,27 @@ func TestDocumentsAreThoseThatAreThere(t *testing.T) {
 	}
 }
 
+func TestEveryPortIsAskedForItsRules(t *testing.T) {
+	const list = "ITEM LIST\r\n===========\r\n\r\n  Port name                 : 2D1C7F0A-0001\r\n  Port Friendly name        : a b\r\n" +
+		"  Port name                 : 2D1C7F0A-0002\r\n  Switch Friendly name      : nat\r\n"
+	var got []output
+	raw := portDetails(list, func(c []string) (string, error) {
+		if c[1] == "/list-rule" && c[3] == "2D1C7F0A-0002" {
+			return "half of it", errors.New("exit status 5")
+		}
+		return strings.Join(c, " "), nil
+	})
+	if err := json.Unmarshal(raw, &got); err != nil || len(got) != 6 {
+		t.Fatalf("%v, %s", err, raw)
+	}
+	if got[1].Output != "vfpctrl /list-rule /port 2D1C7F0A-0001" || got[4].Output != "half of it" || got[4].Error != "exit status 5" {
+		t.Errorf("%+v", got)
+	}
+	if none := portDetails("Error: no such command", nil); string(none) != "[]" {
+		t.Errorf("%s", none)
+	}
+}
+
 func TestSurroundingsSayWhyTheyAreMissing(t *testing.T) {
 	all := Surroundings()
 	for name := range tools {
