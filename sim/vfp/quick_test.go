@@ -131,7 +131,10 @@ func TestEntriesFillCacheLines(t *testing.T) {
 	}
 }
 
-// More lines than there is room for, at addresses of nothing.
+// More lines than there is room for, at addresses of nothing, or of whatever the
+// program has there.
+//
+//go:nocheckptr
 func TestPrefetchTakesAnyAddress(t *testing.T) {
 	var l Lines
 	for i := range uintptr(3*maxLines + 5) {
