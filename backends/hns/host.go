@@ -301,7 +301,7 @@ func (w *hostWorld) Set(_ context.Context, s backends.Setting) error {
 var settings = []string{
 	"port.spoofing", "port.dhcpguard", "port.routerguard", "port.storm", "port.vlan", "port.mirror", "port.acl", "port.extacl",
 	"nat.filtering", "nat.timers", "nat.sessions", "ports.exclude", "ports.dynamic", "socket", "outer.spoofing", "outer.cas", "outer.acl",
-	"container.attach", "container.detach", "container.start", "container.stop", "hns.restart", "hns.stop", "hns.start", "host.reboot",
+	"container.attach", "container.detach", "container.start", "container.stop", "hns.restart", "hns.stop", "hns.start", "host.reboot", "firewall.profile",
 }
 
 // Advance lets real time pass.

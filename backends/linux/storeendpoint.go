@@ -251,6 +251,9 @@ func (s *store) readEndpointPolicies(e *endpoint) error {
 				if !e.net.hasSet(id) {
 					return hcn.ErrorAt(hcn.ErrInvalidPolicy, fmt.Sprintf("Policies[%d].Settings", i), fmt.Sprintf("%q", id), "an address, or the id of a set of the network")
 				}
+				if e.net.namesPorts(id) {
+					return unsupported("set %s: members with ports have no counterpart on the Linux backend yet", id)
+				}
 			}
 		case hcn.PolicyPortMapping:
 			if err := s.publish(e, p, fmt.Sprintf("Policies[%d].Settings.ExternalPort", i)); err != nil {
@@ -267,6 +270,21 @@ func (s *store) readEndpointPolicies(e *endpoint) error {
 func (n *network) hasSet(id string) bool {
 	for _, p := range hcn.FindPolicies(n.doc.Policies, hcn.PolicySetPolicy) {
 		if setOf(p) == id {
+			return true
+		}
+	}
+	return false
+}
+
+// namesPorts reports whether a set has members like "10.0.0.1,udp:53".
+func (n *network) namesPorts(id string) bool {
+	for _, p := range hcn.FindPolicies(n.doc.Policies, hcn.PolicySetPolicy) {
+		s, err := hcn.DecodeSettings[hcn.SetPolicySettings](p)
+		if err != nil || s.ID != id {
+			continue
+		}
+		members, err := hcn.ParseSetValues(s.Values)
+		if err == nil && slices.ContainsFunc(members, func(m hcn.SetMember) bool { return m.Proto != 0 }) {
 			return true
 		}
 	}

@@ -264,7 +264,7 @@ func (w *world) Set(_ context.Context, s backends.Setting) error {
 }
 
 // foreign are the beginnings of settings that other backends have.
-var foreign = []string{"port.", "outer.", "ports.", "nat.", "hns.", "host.", "socket"}
+var foreign = []string{"port.", "outer.", "ports.", "nat.", "hns.", "host.", "firewall.", "socket"}
 
 // role is the stack of a role: its namespace and interface.
 func (w *world) role(name string) (*space, string, error) {
