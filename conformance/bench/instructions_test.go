@@ -88,7 +88,14 @@ func TestInstructionsPerPacket(t *testing.T) {
 	}
 	got := record{Go: runtime.Version(), Arch: runtime.GOARCH, Paths: map[string]int{}}
 	for _, c := range counted {
+		// What the runtime does by the clock comes on top now and then: the
+		// smaller of two counts is the packets'.
 		n, err := instructionsPerPacket(c.path, c.flows, c.packets)
+		if err == nil {
+			var again int
+			again, err = instructionsPerPacket(c.path, c.flows, c.packets)
+			n = min(n, again)
+		}
 		if err != nil {
 			t.Errorf("%s: %v", c.path, err)
 			continue
