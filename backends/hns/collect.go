@@ -92,8 +92,8 @@ type adapter struct {
 }
 
 // Surroundings are what belongs to the state of a host beside HNS's objects:
-// adapters, excluded port ranges, VFP's ports with their rules, routes, the build. What cannot
-// be read says why.
+// adapters, excluded port ranges, VFP's ports with their rules, routes, the
+// build. What cannot be read says why.
 func Surroundings() map[string]json.RawMessage {
 	out := map[string]json.RawMessage{"adapters": adapters()}
 	for name, command := range tools {
